@@ -1,0 +1,146 @@
+package cluster
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// Config is the dynamic configuration in the DCS.
+type Config struct {
+	// Data is the document as it stands; unknown options are kept. Nil when the key is absent or not
+	// an object, which readers treat as "wiped": the last good configuration stays in force.
+	Data    map[string]any
+	Version Version
+}
+
+// ParseConfig reads the config key.
+func ParseConfig(value string) Config {
+	var data map[string]any
+	if json.Unmarshal([]byte(value), &data) != nil {
+		return Config{}
+	}
+	return Config{Data: data}
+}
+
+// JSON renders the document as it is stored.
+func (c Config) JSON() string {
+	if c.Data == nil {
+		return "{}"
+	}
+	return compact(c.Data)
+}
+
+// Settings are the dynamic options the agent acts on, with their defaults and bounds applied.
+type Settings struct {
+	TTL          time.Duration
+	LoopWait     time.Duration
+	RetryTimeout time.Duration
+	// MaximumLagOnFailover in bytes: a replica further behind the last known leader does not race.
+	MaximumLagOnFailover uint64
+	// PrimaryStartTimeout is how long a crashed primary may take to start before another member is
+	// preferred; zero prefers another member at once.
+	PrimaryStartTimeout time.Duration
+	// Parameters are the PostgreSQL settings of the dynamic configuration.
+	Parameters map[string]any
+	UseSlots   bool
+}
+
+// The defaults and least values of the timing options, in seconds (Patroni documentation, "Dynamic
+// configuration settings").
+const (
+	defaultTTL, minTTL                   = 30, 20
+	defaultLoopWait, minLoopWait         = 10, 1
+	defaultRetryTimeout, minRetryTimeout = 10, 3
+	defaultMaximumLag                    = 1 << 20
+	defaultPrimaryStartTimeout           = 300
+)
+
+// Settings applies defaults and bounds to the document.
+func (c Config) Settings() Settings {
+	ttl := max(c.int("ttl", defaultTTL), minTTL)
+	loopWait := max(c.int("loop_wait", defaultLoopWait), minLoopWait)
+	retry := max(c.int("retry_timeout", defaultRetryTimeout), minRetryTimeout)
+	loopWait, retry = fitInTTL(ttl, loopWait, retry)
+	pg, _ := c.Data["postgresql"].(map[string]any)
+	parameters, _ := pg["parameters"].(map[string]any)
+	start := c.int("primary_start_timeout", c.int("master_start_timeout", defaultPrimaryStartTimeout))
+	return Settings{
+		TTL:                  seconds(ttl),
+		LoopWait:             seconds(loopWait),
+		RetryTimeout:         seconds(retry),
+		MaximumLagOnFailover: uint64(max(c.int("maximum_lag_on_failover", defaultMaximumLag), 0)),
+		PrimaryStartTimeout:  seconds(max(start, 0)),
+		Parameters:           parameters,
+		UseSlots:             pg["use_slots"] == nil || truthy(pg["use_slots"]),
+	}
+}
+
+// fitInTTL keeps loop_wait + 2·retry_timeout ≤ ttl, so that a leader that meets one slow answer in each
+// of two tries still renews in time.
+func fitInTTL(ttl, loopWait, retry int) (int, int) {
+	if minLoopWait+2*retry > ttl {
+		return minLoopWait, (ttl - 1) / 2
+	}
+	if loopWait+2*retry > ttl {
+		return ttl - 2*retry, retry
+	}
+	return loopWait, retry
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+func (c Config) int(name string, otherwise int) int {
+	switch v := c.Data[name].(type) {
+	case float64:
+		return int(v)
+	case int:
+		return v
+	case string:
+		if n, err := strconv.Atoi(v); err == nil {
+			return n
+		}
+	}
+	return otherwise
+}
+
+func truthy(v any) bool {
+	switch v := v.(type) {
+	case bool:
+		return v
+	case string:
+		return IsTrue(v)
+	case float64:
+		return v != 0
+	case int:
+		return v != 0
+	}
+	return false
+}
+
+// Patch applies a merge patch (RFC 7386: null deletes, objects merge, everything else replaces) and
+// returns a new document; neither argument is changed.
+func Patch(doc, patch map[string]any) map[string]any {
+	out := maps.Clone(doc)
+	if out == nil {
+		out = map[string]any{}
+	}
+	for key, value := range patch {
+		object, isObject := value.(map[string]any)
+		switch {
+		case value == nil:
+			delete(out, key)
+		case isObject:
+			old, _ := out[key].(map[string]any)
+			out[key] = Patch(old, object)
+		default:
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// SameConfig reports whether two documents say the same.
+func SameConfig(a, b map[string]any) bool { return reflect.DeepEqual(a, b) }

@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"encoding/json"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/wal"
+)
+
+// Role is what a member's server is in its cluster.
+type Role string
+
+// The roles as they stand in member documents and REST answers.
+const (
+	RolePrimary       Role = "primary"
+	RoleStandbyLeader Role = "standby_leader"
+	RoleReplica       Role = "replica"
+	RoleDemoted       Role = "demoted"
+	RoleUninitialized Role = "uninitialized"
+	// RolePromoted is a server told to promote that still replays.
+	RolePromoted Role = "promoted"
+)
+
+// State is what a member's server is doing.
+type State string
+
+// The states as they stand in member documents and REST answers.
+const (
+	StateInitializing    State = "initializing new cluster"
+	StateInitdbFailed    State = "initdb failed"
+	StateCreatingReplica State = "creating replica"
+	StateRunning         State = "running"
+	StateStarting        State = "starting"
+	StateStartFailed     State = "start failed"
+	StateRestarting      State = "restarting"
+	StateRestartFailed   State = "restart failed"
+	StateStopping        State = "stopping"
+	StateStopped         State = "stopped"
+	StateStopFailed      State = "stop failed"
+	StateCrashed         State = "crashed"
+	StateUnknown         State = "unknown"
+)
+
+// How a standby gets its WAL, as pg_stat_wal_receiver tells.
+const (
+	ReplicationStreaming = "streaming"
+	ReplicationArchive   = "in archive recovery"
+)
+
+// Member is what one member says of itself in the DCS.
+type Member struct {
+	Name string `json:"-"`
+	// Lease is the lease the document is bound to, as the store names it.
+	Lease   int64   `json:"-"`
+	Version Version `json:"-"`
+
+	ConnURL string `json:"conn_url,omitempty"`
+	APIURL  string `json:"api_url,omitempty"`
+	State   State  `json:"state,omitempty"`
+	Role    Role   `json:"role,omitempty"`
+	// AgentVersion is the version of the agent, comparable with Patroni's.
+	AgentVersion string `json:"version,omitempty"`
+	// CheckpointAfterPromote is only ever false: the leader has not finished the checkpoint that
+	// makes its control file safe to rewind from. Nil says it has, or the member is no leader.
+	CheckpointAfterPromote *bool `json:"checkpoint_after_promote,omitempty"`
+	Tags                   Tags  `json:"tags,omitempty"`
+	PendingRestart         bool  `json:"pending_restart,omitempty"`
+	// Pending are the settings that need a restart, by name.
+	Pending map[string]Pending `json:"pending_restart_reason,omitempty"`
+	// Location is the position of the member's WAL in bytes: written by a primary, received or
+	// replayed (whichever is more) by a standby.
+	Location         wal.LSN      `json:"xlog_location,omitempty"`
+	Replayed         wal.LSN      `json:"replay_lsn,omitempty"`
+	Received         wal.LSN      `json:"receive_lsn,omitempty"`
+	ReplicationState string       `json:"replication_state,omitempty"`
+	Timeline         wal.Timeline `json:"timeline,omitempty"`
+	Pause            bool         `json:"pause,omitempty"`
+}
+
+// Pending is a setting's value as it is and as it is wanted, in units people read.
+type Pending struct {
+	Old string `json:"old_value"`
+	New string `json:"new_value"`
+}
+
+// Tags are a member's tags as configured.
+type Tags map[string]any
+
+// Bool reports whether a tag is set and true; YAML's and Patroni's spellings of true count.
+func (t Tags) Bool(name string) bool {
+	switch v := t[name].(type) {
+	case bool:
+		return v
+	case string:
+		return IsTrue(v)
+	}
+	return false
+}
+
+// IsTrue reports whether the text is one of Patroni's spellings of true.
+func IsTrue(s string) bool {
+	switch strings.ToLower(s) {
+	case "on", "true", "yes", "1":
+		return true
+	}
+	return false
+}
+
+// NoFailover reports whether the member must never become leader.
+func (t Tags) NoFailover() bool { return t.Bool("nofailover") }
+
+// CloneFrom reports whether the member asks to be the source of base backups.
+func (t Tags) CloneFrom() bool { return t.Bool("clonefrom") }
+
+// ParseMember reads a member document. A document that cannot be read is a member about which nothing
+// is known but its name, never an error: another agent may be newer than this one.
+func ParseMember(name, value string) Member {
+	var m Member
+	if err := json.Unmarshal([]byte(value), &m); err != nil {
+		m = Member{}
+	}
+	m.Name = name
+	if m.State == "" {
+		m.State = StateUnknown
+	}
+	if m.Role == "master" {
+		m.Role = RolePrimary
+	}
+	return m
+}
+
+// JSON renders the document as it is stored.
+func (m Member) JSON() string { return compact(m) }
+
+// Endpoint returns the host and port of the member's server. The bool is false when it announced none.
+func (m Member) Endpoint() (host string, port int, ok bool) {
+	u, err := url.Parse(m.ConnURL)
+	if err != nil || u.Hostname() == "" {
+		return "", 0, false
+	}
+	port, err = strconv.Atoi(u.Port())
+	if err != nil {
+		port = 5432
+	}
+	return u.Hostname(), port, true
+}
+
+// API returns the member's REST address with another path than the announced /patroni: "/restart".
+func (m Member) API(path string) string {
+	u, err := url.Parse(m.APIURL)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host + path
+}
+
+// Running reports whether the member says that its server accepts connections.
+func (m Member) Running() bool { return m.State == StateRunning }
+
+// Streaming reports whether the member says that it follows a leader by streaming.
+func (m Member) Streaming() bool {
+	return m.Running() && m.ReplicationState == ReplicationStreaming
+}
+
+// HostPort joins a host and a port, with brackets where the host is an IPv6 address.
+func HostPort(host string, port int) string {
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(port)
+}
