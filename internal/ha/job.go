@@ -1,0 +1,106 @@
+package ha
+
+import "time"
+
+const (
+	// retryAfter is the pause after a failed clone, start or rewind.
+	retryAfter = 5 * time.Second
+	// handoverStep is how often the candidates are asked during a switchover: their WAL arrives within
+	// milliseconds and no event tells.
+	handoverStep = 10 * time.Millisecond
+	// handoverEase is the part of the time that passed by which the step grows.
+	handoverEase = 20
+)
+
+// jobEnded settles what a job that just ended leaves: counters, and the few cases that need an action at once.
+func jobEnded(mem *Memory, v View) (Decision, bool) {
+	if v.Ended == nil || v.Job.Kind != "" {
+		return Decision{}, false
+	}
+	if v.Ended.OK {
+		return jobSucceeded(mem, v, *v.Ended)
+	}
+	return jobFailed(mem, v, *v.Ended)
+}
+
+func jobSucceeded(mem *Memory, v View, e EndedJob) (Decision, bool) {
+	switch e.Kind {
+	case JobBootstrap:
+		mem.Bootstrapped = true
+	case JobStop:
+		if mem.Handover.active() {
+			mem.Handover.Checkpoint = e.Checkpoint
+		}
+	case JobRewind, JobClone, JobReinitialize, JobReplace:
+		mem.RewindFailed, mem.Led = false, 0
+	case JobStart, JobRestart:
+		mem.StartFailures = 0
+	case JobCheckpoint:
+		mem.Checkpointed = v.Server.Timeline
+	case JobPromote, JobFollow:
+	}
+	mem.RetryAt = time.Time{}
+	return Decision{}, false
+}
+
+func jobFailed(mem *Memory, v View, e EndedJob) (Decision, bool) {
+	mem.RetryAt = v.Now.Add(retryAfter)
+	switch e.Kind {
+	case JobBootstrap:
+		mem.Bootstrap = false
+		return do("the bootstrap failed: "+e.Trouble, DeleteInitialize{Version: v.Cluster.Initialize.Version}, Exit{}), true
+	case JobPromote:
+		return promotionFailed(mem, v, e)
+	case JobStart, JobRestart:
+		mem.StartFailures++
+	case JobRewind:
+		mem.RewindFailed = !e.SourceLost
+	case JobStop:
+		mem.Handover = Handover{}
+		return stopFailed(v)
+	case JobClone, JobFollow, JobReinitialize, JobReplace, JobCheckpoint:
+	}
+	return Decision{}, false
+}
+
+// stopFailed waits before a server that could not be stopped is stopped again, whatever for.
+func stopFailed(v View) (Decision, bool) {
+	if v.Ended == nil || v.Ended.OK || v.Ended.Kind != JobStop {
+		return Decision{}, false
+	}
+	return do("the server could not be stopped, trying again soon: " + v.Ended.Trouble).wake(time.Second), true
+}
+
+// promotionFailed gives the key back and stays out of the race for a ttl, so that a healthier member gets
+// its chance.
+func promotionFailed(mem *Memory, v View, e EndedJob) (Decision, bool) {
+	mem.NoRaceUntil = v.Now.Add(v.Settings.TTL)
+	if !v.leading() || v.Server.Primary() {
+		return Decision{}, false
+	}
+	mem.ReleasedAt = v.Now
+	d := do("the promotion failed: "+e.Trouble, ReleaseLeader{Version: v.Cluster.Leader.Version}).again()
+	if f := v.Cluster.Failover; f.Candidate == v.Self.Name {
+		d = d.with(ClearFailover{Version: f.Version}) // nobody is to wait for this candidate any more
+	}
+	return d, true
+}
+
+// jobRunning lets the job go on, unless the lock it relies on is gone.
+func jobRunning(mem *Memory, v View) (Decision, bool) {
+	if v.Job.Kind == "" {
+		return Decision{}, false
+	}
+	if len(v.Requests) > 0 && v.Requests[0].Kind == RequestReinitialize && v.Job.Kind != JobReinitialize {
+		return requested(mem, v) // asked for with force: what runs is cancelled
+	}
+	needsLock := v.Job.Kind == JobPromote || v.Job.Primary
+	if needsLock && !v.mayWrite() {
+		return job("the leader key was lost: cancelling "+v.Job.String(), immediately(v)), true
+	}
+	if v.Job.Kind == JobStop && mem.Handover.active() && v.leading() && v.Job.Checkpoint != 0 {
+		mem.Handover.Checkpoint = v.Job.Checkpoint
+		return handOver(mem, v)
+	}
+	return withStatus(v, do(v.Job.String()+" in progress")), true
+}

@@ -1,0 +1,206 @@
+package ha
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/wal"
+)
+
+// world draws any view, sensible or not: the laws hold for all of them.
+func world(t *rapid.T) (Memory, View) {
+	s := newScenario()
+	v := s.view
+	v.Now = at("100").Add(time.Duration(rapid.IntRange(0, 60).Draw(t, "now")) * time.Second)
+	v.Fresh = rapid.Bool().Draw(t, "fresh")
+	v.Self.Tags = cluster.Tags{"nofailover": rapid.Bool().Draw(t, "nofailover")}
+	v.Lease.ID = rapid.SampledFrom([]int64{0, ownLease}).Draw(t, "lease")
+	holder := rapid.SampledFrom([]string{"", "n1", "n2"}).Draw(t, "holder")
+	if holder != "" {
+		v.Cluster.Leader = cluster.Leader{Name: holder, Lease: rapid.SampledFrom([]int64{ownLease, otherLease}).Draw(t, "leader lease"), Version: 5}
+	}
+	if rapid.Bool().Draw(t, "uninitialized") {
+		v.Cluster.Initialize = cluster.Initialize{}
+	}
+	v.Cluster.History = historyKey(rapid.SampledFrom([]string{"none", "1", "3"}).Draw(t, "history"))
+	v.Cluster.Members = []cluster.Member{
+		{Name: "n2", APIURL: "http://n2:8008/patroni", ConnURL: "postgres://n2:5432/postgres", State: cluster.StateRunning, Role: cluster.RolePrimary},
+	}
+	if rapid.Bool().Draw(t, "asked") {
+		v.Cluster.Failover = cluster.Failover{Leader: "n1", Candidate: "n2", Version: 1}
+	}
+	v.Server = anyServer(t)
+	v.Peers["n2"] = Peer{
+		At: v.Now, Reached: rapid.Bool().Draw(t, "reached"), InRecovery: rapid.Bool().Draw(t, "peer standby"), State: cluster.StateRunning,
+		Timeline: wal.Timeline(rapid.Uint32Range(0, 3).Draw(t, "peer tl")), Position: wal.LSN(rapid.Uint64Range(0, 9).Draw(t, "peer at")),
+	}
+	v.Upstream = Upstream{Member: "n2", At: v.Now, Reached: rapid.Bool().Draw(t, "upstream"), Timeline: 2, History: wal.History{{Timeline: 1, End: 5}}}
+	kinds := []JobKind{"", "", "", JobBootstrap, JobClone, JobStart, JobStop, JobPromote, JobRestart, JobFollow, JobRewind, JobCheckpoint}
+	v.Job.Kind = rapid.SampledFrom(kinds).Draw(t, "job")
+	mem := Memory{
+		Bootstrapped:  rapid.Bool().Draw(t, "bootstrapped"),
+		StartFailures: rapid.IntRange(0, 1).Draw(t, "failures"),
+		RewindFailed:  rapid.Bool().Draw(t, "rewind failed"),
+	}
+	if rapid.Bool().Draw(t, "handing over") {
+		mem.Handover = Handover{Kind: "switchover", Candidate: "n2", Until: v.Now.Add(5 * time.Second), Checkpoint: 3}
+	}
+	return mem, v
+}
+
+func anyServer(t *rapid.T) Server {
+	return Server{
+		Data:       rapid.SampledFrom([]Data{DataUnknown, DataEmpty, DataIncomplete, DataCluster, DataCluster}).Draw(t, "data"),
+		SystemID:   rapid.SampledFrom([]wal.SystemID{testIdentity, testIdentity, "7999999999999999999"}).Draw(t, "identity"),
+		Process:    rapid.SampledFrom([]Process{Stopped, Starting, Running, Stopping}).Draw(t, "process"),
+		Answers:    rapid.Bool().Draw(t, "answers"),
+		InRecovery: rapid.Bool().Draw(t, "standby"),
+		Timeline:   wal.Timeline(rapid.Uint32Range(0, 3).Draw(t, "tl")),
+		Position:   wal.LSN(rapid.Uint64Range(0, 9).Draw(t, "at")),
+		CanRewind:  rapid.Bool().Draw(t, "can rewind"),
+		Control: Control{
+			Standby: rapid.Bool().Draw(t, "was standby"), Timeline: wal.Timeline(rapid.Uint32Range(0, 3).Draw(t, "control tl")),
+			End: wal.LSN(rapid.Uint64Range(0, 9).Draw(t, "control end")),
+		},
+	}
+}
+
+func jobs(d Decision) []Job {
+	var out []Job
+	for _, a := range d.Do {
+		if s, ok := a.(StartJob); ok {
+			out = append(out, s.Job)
+		}
+	}
+	return out
+}
+
+func has[A Action](d Decision) bool {
+	for _, a := range d.Do {
+		if _, ok := a.(A); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func TestNextIsPure(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		before := v
+		before.Peers = map[string]Peer{"n2": v.Peers["n2"]}
+		m1, d1 := Next(mem, v)
+		m2, d2 := Next(mem, v)
+		if diff := cmp.Diff(before, v, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("the view was changed: %s", diff)
+		}
+		if diff := cmp.Diff(m1, m2); diff != "" {
+			t.Fatalf("equal arguments, other memory: %s", diff)
+		}
+		if diff := cmp.Diff(d1, d2); diff != "" {
+			t.Fatalf("equal arguments, other decision: %s", diff)
+		}
+	})
+}
+
+func TestEveryDecisionNamesItsReason(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		_, d := Next(world(t))
+		if d.Why == "" || d.Why == "nothing to do" {
+			t.Fatalf("no rule applies: %+v", d)
+		}
+	})
+}
+
+// S1: whoever accepts writes without the right to either stops, or takes the key that is free or his, or
+// makes his one last try to renew while his deadline lies ahead.
+func TestNoWritesWithoutTheRight(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		if !v.Server.Primary() || v.mayWrite() || v.Job.Kind == JobStop || v.Job.Kind == JobBootstrap {
+			return // has the right, or is on its way down
+		}
+		_, d := Next(mem, v)
+		if stopped := len(jobs(d)) == 1 && jobs(d)[0].Kind == JobStop; stopped {
+			return
+		}
+		free := v.Fresh && !v.Cluster.Locked() || v.Fresh && v.stale()
+		if free || v.leading() && v.Now.Before(v.Lease.Deadline) && has[RenewLease](d) {
+			return
+		}
+		t.Fatalf("%s: %v", d.Why, d.Do)
+	})
+}
+
+// S4: a server is made to accept writes only under the leader key and not from an older timeline.
+func TestPromotionNeedsTheKey(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		_, d := Next(mem, v)
+		for _, j := range jobs(d) {
+			if j.Kind != JobPromote && !j.Primary {
+				continue
+			}
+			if !v.leading() {
+				t.Fatalf("%s without the leader key: %s", j, d.Why)
+			}
+			if j.Kind == JobPromote && (behind(v, v.Server.Timeline) || v.Server.SystemID != v.Cluster.Initialize.SystemID && v.Cluster.Initialize.Known()) {
+				t.Fatalf("%s on timeline %d of %s: %s", j, v.Server.Timeline, v.Server.SystemID, d.Why)
+			}
+		}
+	})
+}
+
+// The key is only ever taken when the last picture showed it free.
+func TestTheKeyIsTakenOnlyWhenFree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		_, d := Next(mem, v)
+		if has[AcquireLeader](d) && (v.Cluster.Locked() || !v.Fresh) {
+			t.Fatalf("acquires a key that is held: %s", d.Why)
+		}
+		if has[AcquireLeader](d) && v.Self.Tags.NoFailover() && !v.Server.Primary() && !mem.Bootstrapped {
+			t.Fatalf("acquires although tagged nofailover: %s", d.Why)
+		}
+	})
+}
+
+// S6: nothing removes or replaces data unless asked, except where the data were found useless here.
+func TestDataAreKept(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		_, d := Next(mem, v)
+		for _, j := range jobs(d) {
+			if j.Kind == JobReinitialize {
+				t.Fatalf("reinitializes without a request: %s", d.Why)
+			}
+			if (j.Kind == JobClone || j.Kind == JobBootstrap) && v.Server.Data != DataEmpty {
+				t.Fatalf("%s into a data directory that is not empty: %s", j, d.Why)
+			}
+			if j.Kind == JobReplace && v.Server.Process == Running {
+				t.Fatalf("replaces a running server: %s", d.Why)
+			}
+		}
+	})
+}
+
+// One thing at a time: while a job runs only a stop may begin.
+func TestOneJobAtATime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		if v.Job.Kind == "" {
+			return // no job
+		}
+		_, d := Next(mem, v)
+		for _, j := range jobs(d) {
+			if j.Kind != JobStop {
+				t.Fatalf("%s while %s runs: %s", j, v.Job.Kind, d.Why)
+			}
+		}
+	})
+}

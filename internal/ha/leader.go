@@ -1,0 +1,70 @@
+package ha
+
+import (
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/wal"
+)
+
+// leader acts while this member holds the leader key and its server runs.
+func leader(mem *Memory, v View) (Decision, bool) {
+	if !v.leading() {
+		return Decision{}, false
+	}
+	if v.Server.InRecovery {
+		return promote(mem, v)
+	}
+	chores := upkeep(v)
+	if d, ok := manual(mem, v); ok {
+		// The history goes first: the next leader must know of this timeline.
+		d.Do = append(chores, d.Do...)
+		return d, true
+	}
+	mem.Handover = Handover{}
+	d := withStatus(v, do("leading"))
+	if len(chores) > 0 {
+		return d.with(chores...), true
+	}
+	if v.Server.Answers && mem.Checkpointed != v.Server.Timeline && !v.Now.Before(mem.RetryAt) {
+		return d.with(StartJob{Job: Job{Kind: JobCheckpoint}}), true
+	}
+	return d, true
+}
+
+// promote makes the standby of the key's holder the primary (rule S4): the key is held by
+// compare-and-swap, the identity was checked, the timeline is not older than the cluster's.
+func promote(mem *Memory, v View) (Decision, bool) {
+	switch {
+	case behind(v, v.Server.Timeline):
+		return giveUp(mem, v, "this member is on an older timeline than the cluster")
+	case !v.mayWrite():
+		return do("the lease is too old to promote on").wake(time.Second), true
+	case v.Now.Before(mem.NoRaceUntil):
+		return giveUp(mem, v, "the promotion failed a moment ago")
+	}
+	return job("holding the leader key: promoting", Job{Kind: JobPromote}), true
+}
+
+// upkeep are the documents that the leader puts right.
+func upkeep(v View) []Action {
+	var chores []Action
+	if !v.Cluster.Initialize.Known() && v.Server.SystemID.Valid() {
+		chores = append(chores, WriteInitialize{v.Server.SystemID, v.Cluster.Initialize.Version})
+	}
+	if v.Cluster.Config.Data == nil {
+		chores = append(chores, WriteConfig{v.Cluster.Config.Version})
+	}
+	if v.Server.Answers && v.Cluster.Timeline() < v.Server.Timeline {
+		chores = append(chores, WriteHistory{})
+	}
+	return chores
+}
+
+// withStatus adds the leader's position where it moved and the lease is renewed anyway.
+func withStatus(v View, d Decision) Decision {
+	moved := v.Server.Primary() && v.Server.Position > v.Cluster.Status.Optime
+	if v.Fresh && v.leading() && moved && (v.renewDue() || v.Cluster.Status.Optime == wal.LSN(0)) {
+		return d.with(WriteStatus{Optime: v.Server.Position})
+	}
+	return d
+}

@@ -1,0 +1,79 @@
+package ha
+
+import (
+	"time"
+)
+
+// handoverLimit is how long a leader that stopped for a switchover waits for a candidate to have received
+// everything before it takes its server up again.
+const handoverLimit = 10 * time.Second
+
+// manual acts on the failover key while this member leads.
+func manual(mem *Memory, v View) (Decision, bool) {
+	f := v.Cluster.Failover
+	if !f.Requested() {
+		return Decision{}, false
+	}
+	drop := ClearFailover{Version: f.Version}
+	if f.ScheduledAt != "" {
+		if d, ok := scheduled(v, drop); ok {
+			return d, true
+		}
+	}
+	if f.Leader != "" && f.Leader != v.Self.Name {
+		return do("the "+f.Kind()+" from "+f.Leader+" is over: "+v.Self.Name+" leads", drop).again(), true
+	}
+	if f.Candidate == v.Self.Name {
+		return do("the "+f.Kind()+" to "+v.Self.Name+" is done: it leads", drop).again(), true
+	}
+	names := candidates(v, f.Candidate)
+	if d, ok := ask(v.Now.Add(-time.Second), v, names, f.Kind()+" requested: asking the candidates"); ok {
+		return d, true
+	}
+	ready, checks := readyPeers(v, names, v.Server.Position)
+	if len(ready) == 0 {
+		return do("the "+f.Kind()+" is not possible: no candidate is ready", drop).again().checked(checks), true
+	}
+	mem.Handover = Handover{Kind: f.Kind(), Candidate: f.Candidate, Until: v.Now.Add(handoverLimit)}
+	return job(f.Kind()+": handing over to "+list(ready), Job{Kind: JobStop}).checked(checks), true
+}
+
+// scheduled keeps a scheduled switchover waiting, or throws away one that can no longer be meant. The bool is
+// false when its time has come.
+func scheduled(v View, drop ClearFailover) (Decision, bool) {
+	at, err := time.Parse(time.RFC3339Nano, v.Cluster.Failover.ScheduledAt)
+	if err != nil {
+		return do("the time of the scheduled switchover cannot be read or has no time zone: forgetting it", drop).again(), true
+	}
+	switch left := at.Sub(v.Now); {
+	case left > 0:
+		return withStatus(v, do("leading; a switchover is scheduled")).wake(min(left, v.Settings.LoopWait)), true
+	case -left > v.Settings.LoopWait+v.Settings.LoopWait/2:
+		return do("the scheduled switchover is long past: forgetting it", drop).again(), true
+	}
+	return Decision{}, false
+}
+
+// handOver gives up the leader key the moment a candidate has received the shutdown checkpoint: from then on
+// it holds everything that was ever written here. Before that the key stays, and if nobody gets that far the
+// server comes up again: a switchover may fail, it may not lose a write.
+func handOver(mem *Memory, v View) (Decision, bool) {
+	h := mem.Handover
+	names := h.answering(v, candidates(v, h.Candidate))
+	if d, ok := ask(v.Now.Add(-handoverStep), v, names, h.Kind+": waiting for the shutdown checkpoint to arrive"); ok {
+		return d, true
+	}
+	for _, name := range names {
+		if p := v.Peers[name]; p.Reached && p.InRecovery && !p.NoFailover && h.Checkpoint != 0 && p.Position > h.Checkpoint {
+			mem.Handover = Handover{}
+			mem.ReleasedAt = v.Now
+			return do(h.Kind+": "+name+" has received everything", ReleaseLeader{v.Cluster.Leader.Version, h.Checkpoint}).again(), true
+		}
+	}
+	if v.Job.Kind == "" && (h.Checkpoint == 0 || !v.Now.Before(h.Until)) {
+		mem.Handover = Handover{}
+		return job("the "+h.Kind+" failed: no candidate received the last WAL; leading again",
+			Job{Kind: JobStart, Primary: true}).with(ClearFailover{Version: v.Cluster.Failover.Version}), true
+	}
+	return do(h.Kind + ": waiting for the shutdown checkpoint to arrive").wake(h.step(v.Now)), true
+}

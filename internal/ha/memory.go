@@ -1,0 +1,73 @@
+package ha
+
+import (
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/wal"
+)
+
+// Memory is what one decision leaves for the next. It is a plain value: printing it shows everything the
+// agent remembers.
+type Memory struct {
+	// Bootstrap is true from winning the initialize key until the new cluster has its leader.
+	Bootstrap bool
+	// Bootstrapped is true once the bootstrap job has made the data directory.
+	Bootstrapped bool
+	// VacantSince is when the leader key was first seen vacant; zero while somebody holds it.
+	VacantSince time.Time
+	// LastLeader is the last member that held the leader key.
+	LastLeader string
+	// StoppedSince is when the server was first seen stopped since it ran or a job ended; zero while it runs.
+	StoppedSince time.Time
+	// Handover is the switchover in flight on the side of the leader that gives up.
+	Handover Handover
+	// ReleasedAt is when the leader key was last given up on purpose.
+	ReleasedAt time.Time
+	// NoRaceUntil keeps a member out of the race after its promotion failed.
+	NoRaceUntil time.Time
+	// StartFailures counts failed starts in a row.
+	StartFailures int
+	// RetryAt is when a failed clone, start or rewind is tried again.
+	RetryAt time.Time
+	// RewindFailed is true after pg_rewind failed although the leader could be reached.
+	RewindFailed bool
+	// Led is the timeline on which the own data were last a primary's; zero when they are another member's copy.
+	Led wal.Timeline
+	// Checkpointed is the timeline on which the checkpoint after the promotion is done.
+	Checkpointed wal.Timeline
+}
+
+// Handover is a switchover from this member to another one.
+type Handover struct {
+	// Kind is the word for it in sentences; empty when none is in flight.
+	Kind string
+	// Candidate is the wanted next leader; empty when any will do.
+	Candidate string
+	// Until is when the leader takes its server up again because nobody was ready.
+	Until time.Time
+	// Checkpoint is where the shutdown checkpoint begins, once known: whoever wins must have received more.
+	Checkpoint wal.LSN
+}
+
+func (h Handover) active() bool { return h.Kind != "" }
+
+// answering are the names without those that were silent when they were asked for this handover, because every
+// question to a silent member holds up the answers of the others; all names when all were.
+func (h Handover) answering(v View, names []string) []string {
+	var out []string
+	for _, name := range names {
+		p := v.Peers[name]
+		if silent := !p.Reached && p.At.After(h.Until.Add(-handoverLimit-time.Second)); !silent {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return names
+	}
+	return out
+}
+
+// step is the time until the candidates are asked again: often at first, and less often the longer it takes.
+func (h Handover) step(now time.Time) time.Duration {
+	return handoverStep + now.Sub(h.Until.Add(-handoverLimit))/handoverEase
+}

@@ -1,0 +1,38 @@
+package ha
+
+import "time"
+
+// noDCS acts while the shared picture cannot be read. Unreachable is not dead (rule S7): a primary stays
+// primary as long as its lease lasts (rule S2; the fence rule ends it), a standby goes on.
+func noDCS(mem *Memory, v View) (Decision, bool) {
+	if v.Fresh {
+		return Decision{}, false
+	}
+	if v.Server.Data != DataCluster {
+		return do("the DCS does not answer: waiting before touching the data directory").wake(time.Second), true
+	}
+	switch {
+	case v.Server.Primary():
+		left := v.Lease.Deadline.Add(-v.margin()).Sub(v.Now)
+		why := "the DCS does not answer: staying primary while the lease lasts"
+		return do(why).wake(min(left, time.Second)), true
+	case v.Server.Process == Stopped && mem.Handover.active() && v.mayWrite():
+		return do("the DCS does not answer: the " + mem.Handover.Kind + " waits").wake(time.Second), true
+	case v.Server.Process == Stopped && v.mayWrite() && mem.StartFailures == 0 && !v.Server.Control.Standby:
+		// The lease still proves that nobody else leads; a crashed server may come back under it.
+		return job("the DCS does not answer: starting again while the lease lasts", Job{Kind: JobStart, Primary: true}), true
+	case v.Server.Process == Stopped && unrecorded(v):
+		return do("the DCS does not answer: waiting for the history of this server's timeline").wake(time.Second), true
+	case v.Server.Process == Stopped && !v.Now.Before(mem.RetryAt):
+		return job("the DCS does not answer: starting read-only", Job{Kind: JobStart, Member: otherLeader(mem, v)}), true
+	}
+	return do("the DCS does not answer").wake(time.Second), true
+}
+
+// otherLeader is the last known leader, unless that was this member itself.
+func otherLeader(mem *Memory, v View) string {
+	if mem.LastLeader == v.Self.Name {
+		return ""
+	}
+	return mem.LastLeader
+}

@@ -1,0 +1,393 @@
+package ha
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/wal"
+)
+
+// The scenarios in testdata are the specification of the rules. Each file opens with prose; then
+//
+//	given    starts over with the facts that follow, one per line
+//	and      changes facts and keeps the memory
+//	decide   runs Next and prints its decision; the golden text is the expected one
+//
+// Facts, in any order (times are seconds on an imaginary clock):
+//
+//	now 100 · self n1 nofailover · ttl 30 · loop_wait 10 · primary_start_timeout 0 · maximum_lag 0
+//	dcs down|up · leader n2|none|n1 old · lease renewed=95|none · initialize ID|none|empty [ours] · optime 0/1
+//	config none · history 2 [by=n2]|none · failover leader=n1 candidate=n2 at=TEXT · failover none
+//	member n2 primary|replica running|stopped|… [streaming] [tag…] [checkpointing] · member n2 none
+//	server empty|incomplete|unknown|stopped|starting|running|stopping [primary|standby] [tl=1] [at=0/1] [streaming] [follows=n2]
+//	       [clean] [silent] [norewind] [aside] [id=…]
+//	peer n2 primary|standby running|… tl=1 at=0/1 [nofailover] [when=99] · peer n2 silent
+//	upstream n2 tl=2 switched=0/1 [when=99] [recovering] · upstream n2 silent
+//	job KIND [primary] [checkpoint=0/1] · job none · ended KIND ok|failed [lost] [checkpoint=0/1]
+//	leaving · outcome ACTION done|refused|unknown · request restart|reinitialize
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		var s scenario
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			t.Helper()
+			switch d.Cmd {
+			case "given":
+				s = newScenario()
+				s.facts(t, d)
+			case "and":
+				s.facts(t, d)
+			case "decide":
+				return s.decide()
+			default:
+				d.Fatalf(t, "unknown verb %q", d.Cmd)
+			}
+			return ""
+		})
+	})
+}
+
+const (
+	testIdentity = wal.SystemID("7000000000000000001")
+	ownLease     = 1
+	otherLease   = 99
+)
+
+type scenario struct {
+	mem  Memory
+	view View
+}
+
+// newScenario is a member n1 of a known cluster, with a lease and a reachable DCS.
+func newScenario() scenario {
+	s := scenario{}
+	s.view = View{
+		Now: at("100"), Fresh: true, Self: Self{Name: "n1"},
+		Settings: cluster.Config{}.Settings(),
+		Lease:    Lease{ID: ownLease, Renewed: at("95"), Deadline: at("125")},
+		Peers:    map[string]Peer{},
+	}
+	s.view.Cluster.Initialize = cluster.Initialize{Present: true, SystemID: testIdentity, Version: 1}
+	s.view.Cluster.Config = cluster.Config{Data: map[string]any{}, Version: 1}
+	s.view.Cluster.History = cluster.History{Present: true}
+	return s
+}
+
+func at(text string) time.Time {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		panic("not a time: " + text)
+	}
+	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(f * float64(time.Second)))
+}
+
+func (s *scenario) decide() string {
+	mem, d := Next(s.mem, s.view)
+	s.mem = mem
+	s.view.Outcomes, s.view.Ended, s.view.Requests = nil, nil, nil
+	var b strings.Builder
+	fmt.Fprintf(&b, "why: %s\n", d.Why)
+	for _, c := range d.Checks {
+		mark := "ok"
+		if !c.OK {
+			mark = "no"
+		}
+		fmt.Fprintf(&b, "  %s  %s: %s\n", mark, c.Rule, c.Detail)
+	}
+	for _, a := range d.Do {
+		fmt.Fprintf(&b, "do: %s\n", a)
+	}
+	if d.Again {
+		b.WriteString("again\n")
+	}
+	return b.String()
+}
+
+func (s *scenario) facts(t *testing.T, d *datadriven.TestData) {
+	t.Helper()
+	for line := range strings.SplitSeq(d.Input, "\n") {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if err := s.fact(words[0], newWords(words[1:])); err != nil {
+			d.Fatalf(t, "%s: %v", line, err)
+		}
+	}
+}
+
+// words are the arguments of one fact: bare ones in order, and key=value ones.
+type words struct {
+	bare []string
+	keys map[string]string
+}
+
+func newWords(args []string) words {
+	w := words{keys: map[string]string{}}
+	for _, a := range args {
+		if key, value, ok := strings.Cut(a, "="); ok {
+			w.keys[key] = value
+			continue
+		}
+		w.bare = append(w.bare, a)
+	}
+	return w
+}
+
+func (w words) has(word string) bool { return slices.Contains(w.bare, word) }
+
+func (w words) first() string {
+	if len(w.bare) == 0 {
+		return ""
+	}
+	return w.bare[0]
+}
+
+func (w words) lsn(key string) wal.LSN {
+	if w.keys[key] == "" {
+		return 0
+	}
+	l, err := wal.ParseLSN(w.keys[key])
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+func (w words) timeline() wal.Timeline {
+	n, err := strconv.Atoi(w.keys["tl"])
+	if err != nil {
+		return 0
+	}
+	return wal.Timeline(n)
+}
+
+func (w words) seconds() time.Duration {
+	n, err := strconv.Atoi(w.first())
+	if err != nil {
+		panic(err)
+	}
+	return time.Duration(n) * time.Second
+}
+
+func (s *scenario) when(w words) time.Time {
+	if w.keys["when"] != "" {
+		return at(w.keys["when"])
+	}
+	return s.view.Now
+}
+
+func (s *scenario) fact(verb string, w words) error {
+	v := &s.view
+	switch verb {
+	case "now":
+		v.Now = at(w.first())
+	case "self":
+		v.Self = Self{Name: w.first(), Tags: cluster.Tags{"nofailover": w.has("nofailover")}}
+	case "ttl":
+		v.Settings.TTL = w.seconds()
+	case "loop_wait":
+		v.Settings.LoopWait = w.seconds()
+	case "primary_start_timeout":
+		v.Settings.PrimaryStartTimeout = w.seconds()
+	case "maximum_lag":
+		v.Settings.MaximumLagOnFailover = uint64(w.seconds() / time.Second)
+	case "dcs":
+		v.Fresh = w.first() == "up"
+	case "leader":
+		v.Cluster.Leader = leaderKey(v.Self.Name, w)
+	case "lease":
+		v.Lease = Lease{}
+		if w.keys["renewed"] != "" {
+			v.Lease = Lease{ID: ownLease, Renewed: at(w.keys["renewed"]), Deadline: at(w.keys["renewed"]).Add(v.Settings.TTL)}
+		}
+	case "initialize":
+		v.Cluster.Initialize = initializeKey(w)
+	case "optime":
+		l, err := wal.ParseLSN(w.first())
+		v.Cluster.Status.Optime = l
+		return err
+	case "config":
+		v.Cluster.Config = cluster.Config{}
+	case "history":
+		v.Cluster.History = historyKey(w.first())
+		if n := len(v.Cluster.History.Lines); n > 0 {
+			v.Cluster.History.Lines[n-1].Leader = w.keys["by"]
+		}
+	case "failover":
+		v.Cluster.Failover = cluster.Failover{
+			Leader: w.keys["leader"], Candidate: w.keys["candidate"], ScheduledAt: w.keys["at"], Version: 1,
+		}
+	case "member":
+		s.member(w)
+	case "server":
+		s.server(w)
+	case "peer":
+		v.Peers[w.first()] = Peer{
+			At: s.when(w), Reached: !w.has("silent"), InRecovery: w.has("standby"), State: stateIn(w),
+			Timeline: w.timeline(), Position: w.lsn("at"), NoFailover: w.has("nofailover"),
+		}
+	case "upstream":
+		v.Upstream = Upstream{
+			Member: w.first(), At: s.when(w), Reached: !w.has("silent"), InRecovery: w.has("recovering"),
+			Timeline: w.timeline(), SystemID: testIdentity,
+		}
+		if sw := w.lsn("switched"); sw != 0 {
+			v.Upstream.History = wal.History{{Timeline: w.timeline() - 1, End: sw}}
+		}
+	case "job":
+		v.Job = RunningJob{}
+		if !w.has("none") {
+			v.Job = RunningJob{Job: Job{Kind: JobKind(w.first()), Primary: w.has("primary")}, Checkpoint: w.lsn("checkpoint")}
+		}
+	case "ended":
+		v.Job = RunningJob{}
+		v.Ended = &EndedJob{
+			Job: Job{Kind: JobKind(w.first())}, OK: w.has("ok"), SourceLost: w.has("lost"), Trouble: "it broke", Checkpoint: w.lsn("checkpoint"),
+		}
+	case "outcome":
+		return s.outcome(w)
+	case "leaving":
+		v.Leaving = true
+	case "request":
+		kind := RequestRestart
+		if w.first() == "reinitialize" {
+			kind = RequestReinitialize
+		}
+		v.Requests = []Request{{ID: 7, Kind: kind}}
+	default:
+		return fmt.Errorf("unknown fact %q", verb)
+	}
+	return nil
+}
+
+func leaderKey(self string, w words) cluster.Leader {
+	switch {
+	case w.first() == "none":
+		return cluster.Leader{}
+	case w.first() == self && !w.has("old"):
+		return cluster.Leader{Name: self, Lease: ownLease, Version: 5}
+	}
+	return cluster.Leader{Name: w.first(), Lease: otherLease, Version: 5}
+}
+
+func initializeKey(w words) cluster.Initialize {
+	lease := int64(otherLease)
+	if w.has("ours") {
+		lease = ownLease
+	}
+	switch w.first() {
+	case "none":
+		return cluster.Initialize{}
+	case "empty":
+		return cluster.Initialize{Present: true, Lease: lease, Version: 1}
+	}
+	return cluster.Initialize{Present: true, SystemID: wal.SystemID(w.first()), Version: 1}
+}
+
+func historyKey(timeline string) cluster.History {
+	n, err := strconv.Atoi(timeline)
+	if err != nil {
+		return cluster.History{}
+	}
+	h := cluster.History{Present: true}
+	for tl := 1; tl < n; tl++ {
+		h.Lines = append(h.Lines, cluster.HistoryLine{Switch: wal.Switch{Timeline: wal.Timeline(tl)}})
+	}
+	return h
+}
+
+func (s *scenario) member(w words) {
+	name := w.first()
+	members := s.view.Cluster.Others(name)
+	if !w.has("none") {
+		m := cluster.Member{
+			Name: name, ConnURL: "postgres://" + name + ":5432/postgres", APIURL: "http://" + name + ":8008/patroni",
+			State: stateIn(w), Role: cluster.RoleReplica, Tags: cluster.Tags{},
+		}
+		if w.has("primary") {
+			m.Role = cluster.RolePrimary
+		}
+		if w.has("streaming") {
+			m.ReplicationState = cluster.ReplicationStreaming
+		}
+		if w.has("checkpointing") {
+			m.CheckpointAfterPromote = new(bool)
+		}
+		for _, tag := range []string{"nofailover", "clonefrom"} {
+			if w.has(tag) {
+				m.Tags[tag] = true
+			}
+		}
+		members = append(members, m)
+	}
+	s.view.Cluster.Members = sortedMembers(members)
+}
+
+func sortedMembers(ms []cluster.Member) []cluster.Member {
+	for i := range ms {
+		for j := i; j > 0 && ms[j].Name < ms[j-1].Name; j-- {
+			ms[j], ms[j-1] = ms[j-1], ms[j]
+		}
+	}
+	return ms
+}
+
+func stateIn(w words) cluster.State {
+	for _, s := range []cluster.State{cluster.StateStopped, cluster.StateStarting, cluster.StateCreatingReplica, cluster.StateCrashed} {
+		if w.has(string(s)) {
+			return s
+		}
+	}
+	return cluster.StateRunning
+}
+
+func (s *scenario) server(w words) {
+	sv := Server{
+		Data: DataCluster, SystemID: testIdentity, Answers: !w.has("silent"), InRecovery: w.has("standby"),
+		Timeline: w.timeline(), Position: w.lsn("at"), Streaming: w.has("streaming"), Follows: w.keys["follows"],
+		CanRewind: !w.has("norewind"), SetAside: w.has("aside"),
+	}
+	if id := w.keys["id"]; id != "" {
+		sv.SystemID = wal.SystemID(id)
+	}
+	switch w.first() {
+	case "empty":
+		sv = Server{Data: DataEmpty}
+	case "incomplete":
+		sv = Server{Data: DataIncomplete, SetAside: w.has("aside")}
+	case "unknown":
+		sv = Server{Data: DataUnknown, Trouble: "input/output error"}
+	case "starting":
+		sv.Process = Starting
+	case "running":
+		sv.Process = Running
+	case "stopping":
+		sv.Process = Stopping
+	case "stopped":
+		sv.Control = Control{Clean: w.has("clean"), Standby: w.has("standby"), Primary: w.has("primary"), Timeline: w.timeline(), End: w.lsn("at")}
+		sv.InRecovery, sv.Timeline, sv.Position, sv.Answers = false, 0, 0, false
+	}
+	s.view.Server = sv
+}
+
+func (s *scenario) outcome(w words) error {
+	results := map[string]Result{"done": Done, "refused": Refused, "unknown": Unknown}
+	actions := map[string]Action{"acquire": AcquireLeader{}, "renew": RenewLease{}, "ask": AskPeers{peersToAsk(s.view)}}
+	a, known := actions[w.first()]
+	if !known {
+		return fmt.Errorf("unknown action %q", w.first())
+	}
+	for word, r := range results {
+		if w.has(word) {
+			s.view.Outcomes = append(s.view.Outcomes, Outcome{Action: a, Result: r})
+		}
+	}
+	return nil
+}
