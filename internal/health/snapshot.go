@@ -1,0 +1,88 @@
+package health
+
+import (
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/wal"
+)
+
+// Snapshot is what an agent knew at the end of one tick. It is never changed after it was published.
+type Snapshot struct {
+	// Began is when the tick began that made the snapshot: everything in it was seen after that.
+	Began time.Time
+	// Next is when the following tick is due at the latest.
+	Next time.Time
+
+	Name, Scope, AgentVersion string
+	Tags                      cluster.Tags
+
+	State cluster.State
+	Role  cluster.Role
+	// Reason is the sentence that explains the last decision.
+	Reason string
+	// Progress says how far a running job is; empty when none runs.
+	Progress string
+	Server   Server
+
+	// Leading is true while the leader key is this member's; it counts until LeaseEnds.
+	Leading   bool
+	LeaseEnds time.Time
+
+	Settings cluster.Settings
+	Cluster  cluster.Cluster
+	// Seen is when Cluster was read; zero when it never was.
+	Seen time.Time
+}
+
+// Server is the local server in a snapshot.
+type Server struct {
+	SystemID   wal.SystemID
+	Version    int
+	Started    time.Time
+	Running    bool
+	InRecovery bool
+	// Known is false while no query was answered; positions then mean nothing.
+	Known     bool
+	Timeline  wal.Timeline
+	Written   wal.LSN
+	Received  wal.LSN
+	Replayed  wal.LSN
+	LatestEnd wal.LSN
+	// ReplayedAt is the commit time of the last replayed transaction; zero when there was none.
+	ReplayedAt       time.Time
+	ReplayPaused     bool
+	ReplicationState string
+	// Pending are the settings that need a restart, by name; nil when none do.
+	Pending  map[string]cluster.Pending
+	Standbys []Standby
+}
+
+// Standby is one WAL sender of the server.
+type Standby struct {
+	Username        string  `json:"usename"`
+	ApplicationName string  `json:"application_name"`
+	ClientAddr      *string `json:"client_addr"`
+	State           string  `json:"state"`
+	SyncState       string  `json:"sync_state"`
+	SyncPriority    int     `json:"sync_priority"`
+}
+
+// leads reports whether the member is the leader at this instant.
+func (s Snapshot) leads(now time.Time) bool { return s.Leading && now.Before(s.LeaseEnds) }
+
+// primary reports whether the member takes writes at this instant.
+func (s Snapshot) primary(now time.Time) bool {
+	return s.leads(now) && s.Server.Running && !s.Server.InRecovery
+}
+
+// Lease is how long the leader key is still ours at this instant; zero when it is not.
+func (s Snapshot) Lease(now time.Time) time.Duration {
+	if !s.leads(now) {
+		return 0
+	}
+	return s.LeaseEnds.Sub(now)
+}
+
+// ahead is the position the leader is known to have reached.
+func (s Snapshot) ahead() wal.LSN { return max(s.Cluster.Status.Optime, s.Server.LatestEnd) }
