@@ -1,0 +1,154 @@
+package postgres
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// command is one run of one of PostgreSQL's programs that ends by itself.
+type command struct {
+	op   string // "run pg_rewind": the beginning of an error
+	path string
+	args []string
+	dir  string
+	// env is added to the cleaned environment.
+	env   []string
+	stdin io.Reader
+	// line is called with each line of standard error as it comes.
+	line func(string)
+}
+
+// stopDelay is how long a cancelled program may take before its pipes are closed too.
+const stopDelay = 2 * time.Second
+
+// run waits for the program and returns its standard output. Cancelling the context kills it and its
+// children. It also dies with the agent: a clone that goes on after its agent would write into a folder
+// that the next agent removes.
+func (c command) run(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, c.path, c.args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(cleanEnv(os.Environ()), c.env...)
+	cmd.Stdin = c.stdin
+	cmd.WaitDelay = stopDelay
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	var out bytes.Buffer
+	last := tail{line: c.line}
+	cmd.Stdout, cmd.Stderr = &out, &last
+	// The kernel sends Pdeathsig when the thread ends that started the child, not the process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("%s: %w", c.op, context.Cause(ctx))
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return out.String(), &ExitError{Op: c.op, Outcome: exit.Error(), Tail: last.String()}
+	}
+	if err != nil {
+		return "", &ExitError{Op: c.op, Outcome: err.Error(), Tail: last.String()}
+	}
+	return out.String(), nil
+}
+
+// tailLines is how much of a program's complaints an error quotes.
+const tailLines = 10
+
+// tail keeps the last lines written to it. A carriage return ends a line too: progress is told so.
+type tail struct {
+	line  func(string)
+	rest  []byte
+	lines []string
+}
+
+// Write never fails.
+func (t *tail) Write(p []byte) (int, error) {
+	t.rest = append(t.rest, p...)
+	for {
+		i := bytes.IndexAny(t.rest, "\r\n")
+		if i < 0 {
+			return len(p), nil
+		}
+		t.add(string(t.rest[:i]))
+		t.rest = t.rest[i+1:]
+	}
+}
+
+func (t *tail) add(line string) {
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return
+	}
+	if t.line != nil {
+		t.line(line)
+	}
+	t.lines = append(t.lines, line)
+	if len(t.lines) > tailLines {
+		t.lines = t.lines[1:]
+	}
+}
+
+// String returns the last lines as one.
+func (t *tail) String() string {
+	t.add(string(t.rest))
+	t.rest = nil
+	return strings.Join(t.lines, "; ")
+}
+
+// cleanEnv leaves out what PostgreSQL's programs must not see: the agent's own configuration and
+// credentials, the service manager's socket, and libpq's variables, which would silently override what
+// is configured, in the server's replication connection too.
+func cleanEnv(env []string) []string {
+	var clean []string
+	for _, entry := range env {
+		name, value, _ := strings.Cut(entry, "=")
+		switch {
+		case name == "PG_MALLOC_ARENA_MAX":
+			clean = append(clean, "MALLOC_ARENA_MAX="+value)
+		case name == "NOTIFY_SOCKET", name == "PG_GRANDPARENT_PID", hasAnyPrefix(name, "PATRONI_", "PGBATON_", "KUBERNETES_"):
+		case strings.HasPrefix(name, "PG") && !strings.HasPrefix(name, "PG_"):
+		default:
+			clean = append(clean, entry)
+		}
+	}
+	return clean
+}
+
+func hasAnyPrefix(s string, prefixes ...string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// logTailSize is how much of the end of a log is looked at for the last lines.
+const logTailSize = 64 << 10
+
+// logTail returns the last lines of a log file, of what was written after an offset.
+func logTail(path string, offset int64) string {
+	file, err := os.Open(filepath.Clean(path))
+	if err != nil {
+		return ""
+	}
+	defer file.Close() //nolint:errcheck // only read
+	offset = max(offset, size(path)-logTailSize)
+	var last tail
+	lines := bufio.NewScanner(io.NewSectionReader(file, offset, logTailSize))
+	for lines.Scan() {
+		last.add(lines.Text())
+	}
+	return last.String()
+}

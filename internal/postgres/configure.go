@@ -1,0 +1,237 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/guc"
+)
+
+// following is what a configuration says about whom the server follows.
+type following struct {
+	standby bool
+	// conninfo is empty for a standby that follows nobody.
+	conninfo string
+}
+
+// current reads what the directory's files say now.
+func current(dir string) following {
+	f := following{standby: exists(filepath.Join(dir, signalName))}
+	if f.standby {
+		f.conninfo = configuredConninfo(dir)
+	}
+	return f
+}
+
+// configuredConninfo finds the last primary_conninfo in a configuration file written by an agent.
+func configuredConninfo(dir string) string {
+	content, err := os.ReadFile(filepath.Join(dir, confName))
+	if err != nil {
+		return ""
+	}
+	found := ""
+	for line := range strings.Lines(string(content)) {
+		name, value, _ := strings.Cut(line, "=")
+		if strings.TrimSpace(name) != "primary_conninfo" {
+			continue
+		}
+		if v, ok := guc.Unquote(strings.TrimSpace(value)); ok {
+			found = v
+		}
+	}
+	return found
+}
+
+// How soon a standby whose stream broke tries again, unless that is configured. With PostgreSQL's own 5 s the replicas
+// of a primary that crashed and recovered within a moment hold nothing newer for that long, and a promotion that comes
+// in such a pause may wait until its end (WaitForWALToBecomeAvailable in xlogrecovery.c sleeps it out).
+const (
+	reconnectName  = "wal_retrieve_retry_interval"
+	reconnectEvery = "500ms"
+)
+
+// renderConf is the whole postgresql.conf. What is on the command line stands there too, so that the base
+// file's own idea of it makes no complaint at every reload.
+func renderConf(plan guc.Plan, f following) string {
+	all := maps.Clone(plan.File)
+	for _, a := range plan.Arguments {
+		all[a.Name] = a.Value
+	}
+	text := confHeader + all.Render()
+	if !f.standby {
+		return text
+	}
+	follow := guc.Settings{
+		"primary_conninfo":         f.conninfo,
+		"recovery_target":          "",
+		"recovery_target_lsn":      "",
+		"recovery_target_name":     "",
+		"recovery_target_time":     "",
+		"recovery_target_xid":      "",
+		"recovery_target_timeline": "latest",
+	}
+	if _, configured := all[reconnectName]; !configured {
+		follow[reconnectName] = reconnectEvery
+	}
+	return text + "\n# Whom this server follows.\n" + follow.Render()
+}
+
+// prepare makes new settings the wanted ones.
+func (s *Server) prepare(settings Settings) error {
+	_, warnings := guc.Prepare(settings.Parameters, s.endpoint(), s.binaries().Major)
+	s.mu.Lock()
+	news := !slices.Equal(warnings, s.warned)
+	s.settings, s.warned = settings, warnings
+	s.mu.Unlock()
+	for _, w := range warnings {
+		if news {
+			s.log.Warn("a configured parameter is not used as it stands", slog.String("why", w))
+		}
+	}
+	_, _, err := s.wanted()
+	return err
+}
+
+func (s *Server) endpoint() guc.Endpoint {
+	return guc.Endpoint{
+		ListenAddresses: strings.Join(s.cfg.ListenAddresses, ","),
+		Port:            s.cfg.Port,
+		ClusterName:     s.cfg.ClusterName,
+	}
+}
+
+// addPaths sets what depends on the data directory, unless it is configured.
+func (s *Server) addPaths(file guc.Settings) error {
+	paths := map[string]string{"hba_file": filepath.Join(s.dir, hbaName), "ident_file": filepath.Join(s.dir, identName)}
+	if _, set := file["unix_socket_directories"]; !set {
+		dir, err := makeSocketDir(s.cfg.SocketDir, s.dir)
+		if err != nil {
+			return err
+		}
+		paths["unix_socket_directories"] = socketList(dir)
+	}
+	for name, path := range paths {
+		if _, set := file[name]; !set {
+			file[name] = path
+		}
+	}
+	return nil
+}
+
+// wanted returns what the files shall say, for the programs in use: their major version may have changed
+// with the data directory.
+func (s *Server) wanted() (guc.Plan, Settings, error) {
+	s.mu.Lock()
+	settings := s.settings
+	s.mu.Unlock()
+	plan, _ := guc.Prepare(settings.Parameters, s.endpoint(), s.binaries().Major)
+	if err := s.addPaths(plan.File); err != nil {
+		return guc.Plan{}, Settings{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, value := range s.refused {
+		if plan.File[name] == value {
+			delete(plan.File, name)
+		}
+	}
+	s.plan = plan
+	s.query.compareAgain.Store(true)
+	return plan, settings, nil
+}
+
+// configure brings the configuration files of a data directory in line and reports whether any changed.
+// A configuration that PostgreSQL would refuse never replaces one that works.
+func (s *Server) configure(ctx context.Context, dir string, f following) (changed bool, err error) {
+	plan, settings, err := s.wanted()
+	if err != nil {
+		return false, err
+	}
+	if err := keepBase(dir); err != nil {
+		return false, err
+	}
+	conf := filepath.Join(dir, confName)
+	if text := renderConf(plan, f); !holds(conf, text) {
+		if plan, err = s.acceptable(ctx, dir, plan, f); err != nil {
+			return false, err
+		}
+		if changed, err = writeFile(conf, renderConf(plan, f)); err != nil {
+			return false, err
+		}
+	}
+	more, err := s.writeAccess(dir, plan.File, settings)
+	if err != nil {
+		return changed, err
+	}
+	cleaned, err := cleanAuto(dir)
+	return changed || more || cleaned, err
+}
+
+// acceptable asks PostgreSQL whether it would take the configuration. Settings that it refuses by
+// themselves are left out with a warning: a mistake in the cluster's configuration must not stop every
+// member at its next start.
+func (s *Server) acceptable(ctx context.Context, dir string, plan guc.Plan, f following) (guc.Plan, error) {
+	err := s.tryConf(ctx, dir, plan, renderConf(plan, f))
+	if _, refused := errors.AsType[*ExitError](err); err == nil || !refused {
+		return plan, err
+	}
+	if err := s.tryConf(ctx, dir, plan, confHeader); err != nil {
+		return plan, fmt.Errorf("%s or the command line is at fault: %w", baseName, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(plan.File)) {
+		single := guc.Settings{name: plan.File[name]}
+		why := s.tryConf(ctx, dir, plan, confHeader+single.Render())
+		if _, refused := errors.AsType[*ExitError](why); refused {
+			s.log.WarnContext(ctx, "a configured parameter is refused by the server and left out",
+				slog.String("parameter", name), slog.String("value", plan.File[name]), slog.Any("err", why))
+			s.refuse(name, plan.File[name])
+			delete(plan.File, name)
+		}
+	}
+	if err := s.tryConf(ctx, dir, plan, renderConf(plan, f)); err != nil {
+		return plan, fmt.Errorf("check the configuration: %w", err)
+	}
+	return plan, nil
+}
+
+func (s *Server) refuse(name, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused == nil {
+		s.refused = guc.Settings{}
+	}
+	s.refused[name] = value
+}
+
+// tryConf has PostgreSQL read a configuration without starting.
+func (s *Server) tryConf(ctx context.Context, dir string, plan guc.Plan, text string) error {
+	candidate := filepath.Join(dir, confName+".candidate")
+	if _, err := writeFile(candidate, text); err != nil {
+		return err
+	}
+	defer os.Remove(candidate) //nolint:errcheck // it means nothing to anybody
+	args := append([]string{"-D", dir, "--config-file=" + candidate}, arguments(plan)...)
+	_, err := command{
+		op:   "check the configuration",
+		path: s.binaries().Path("postgres"),
+		args: append(args, "-C", "port"),
+		env:  []string{"LC_ALL=C"},
+	}.run(ctx)
+	return err
+}
+
+// arguments renders the part of a plan that belongs on the command line.
+func arguments(plan guc.Plan) []string {
+	var args []string
+	for _, a := range plan.Arguments {
+		args = append(args, "--"+a.Name+"="+a.Value)
+	}
+	return args
+}

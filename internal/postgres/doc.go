@@ -1,0 +1,39 @@
+// Package postgres is the *adapter* to one PostgreSQL server: its data directory, its processes and its
+// answers. PostgreSQL 12 to 18.
+//
+// It knows how to find, start, stop, clone, promote and rewind a server, and what is true of it now. It
+// refuses to know why: whether this member may be primary, whom it follows and when, is decided by
+// package ha and asked for by the agent.
+//
+// # One server, one agent
+//
+// Open takes a kernel lock on DATADIR.lock and holds it until Close or the end of the process (rule S6).
+// The postmaster outlives the agent, so the next Open finds it again and adopts it; Close never stops it.
+// What belongs to a member lies beside its data directory and begins with its name, so that nothing
+// depends on the content of a directory that may be set aside:
+//
+//	DATADIR             the cluster
+//	DATADIR.lock        the volume lock; its content is the holder's process number
+//	DATADIR.log         what the postmaster says, appended
+//	DATADIR.run/        the socket (elsewhere when the path is too long for one)
+//	DATADIR.pgpass      passwords for the server's own outgoing connections, 0600
+//	DATADIR.incomplete/ a bootstrap or clone that is not finished
+//	DATADIR.rewinding   exists while pg_rewind works, and after one that left the directory unusable
+//	DATADIR.failed.TIME a data directory that was set aside
+//
+// # Nothing half-done
+//
+// Bootstrap and Clone work in DATADIR.incomplete and rename it when everything is there: a data directory
+// is either absent or whole. An unfinished one is of no use to anybody and is removed by the next attempt;
+// a data directory is never removed.
+//
+// # Status and jobs
+//
+// Status tells what is true now and never fails: what cannot be known is a value (rule S7). Everything
+// that changes the server is a job; there is one at a time (ErrBusy), each may be called again after it
+// was cancelled or the agent died, and goes on from what it finds. Status may be called during a job.
+//
+// When the postmaster ends, however it ends, its remaining processes are killed at once: a backend that
+// lost its postmaster can still commit, after another member was promoted (rule S1), and keeps the next
+// postmaster from starting. Exited tells of it after that.
+package postgres

@@ -1,0 +1,252 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbaton/pgbaton/internal/wal"
+)
+
+// database is where the agent's own connections go.
+const database = "postgres"
+
+// The bounds of one question. The server gives up first, so that the connection can be kept.
+const (
+	connectTimeout   = 3 * time.Second
+	statementTimeout = 2 * time.Second
+	answerTimeout    = 2500 * time.Millisecond
+)
+
+// querier keeps the one connection that Status uses. It never retries: what cannot be asked now is
+// unknown now.
+type querier struct {
+	mu   sync.Mutex
+	conn *pgx.Conn
+	pm   *postmaster // the incarnation the connection goes to
+
+	// compareAgain asks for a new comparison of the running settings with the wanted ones.
+	compareAgain atomic.Bool
+	loaded       time.Time // when the server had read the configuration that was compared
+	pending      map[string]Pending
+
+	// timeline is the highest one the current incarnation was seen to receive; the control file of a
+	// standby lags behind.
+	timeline wal.Timeline
+}
+
+// answer is what one question tells.
+type answer struct {
+	inRecovery         bool
+	version            int
+	started, loaded    time.Time
+	checkpointTimeline int64
+	written, walFile   string
+	received, replayed string
+	replayPaused       bool
+	replayedAt         *time.Time
+	receiver           string
+	receivedTimeline   int64
+	recoveryTimeline   int64
+	upstreamHost       string
+	upstreamPort       int64
+	upstreamEnd        string
+	restores           bool
+	senders            string
+}
+
+// question is asked in one round trip. Functions that a primary or a standby refuses are guarded.
+// PostgreSQL 12 does not tell written from flushed WAL of the receiver.
+func question(major int) string {
+	written := "r.written_lsn"
+	if major < 13 {
+		written = "r.received_lsn"
+	}
+	return `SELECT pg_is_in_recovery(),
+ current_setting('server_version_num')::int,
+ pg_postmaster_start_time(),
+ pg_conf_load_time(),
+ (SELECT timeline_id FROM pg_control_checkpoint())::bigint,
+ CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_current_wal_flush_lsn()::text END,
+ CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_lsn()) END,
+ COALESCE(` + written + `, pg_last_wal_receive_lsn(), '0/0')::text,
+ COALESCE(pg_last_wal_replay_lsn(), '0/0')::text,
+ CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END,
+ pg_last_xact_replay_timestamp(),
+ COALESCE(r.status, ''),
+ COALESCE(r.received_tli, 0)::bigint,
+ (SELECT min_recovery_end_timeline FROM pg_control_recovery())::bigint,
+ COALESCE(r.sender_host, ''),
+ COALESCE(r.sender_port, 0)::bigint,
+ COALESCE(r.latest_end_lsn, '0/0')::text,
+ current_setting('restore_command') <> '',
+ COALESCE((SELECT json_agg(json_build_object(
+   'usename', usename, 'application_name', application_name, 'client_addr', host(client_addr), 'state', state,
+   'sync_state', sync_state, 'sync_priority', sync_priority) ORDER BY application_name, pid)
+  FROM pg_stat_replication), '[]')::text
+FROM (SELECT 1) AS one LEFT JOIN pg_stat_wal_receiver r ON true`
+}
+
+func (a *answer) fields() []any {
+	return []any{
+		&a.inRecovery, &a.version, &a.started, &a.loaded, &a.checkpointTimeline, &a.written, &a.walFile,
+		&a.received, &a.replayed, &a.replayPaused, &a.replayedAt, &a.receiver, &a.receivedTimeline,
+		&a.recoveryTimeline, &a.upstreamHost, &a.upstreamPort, &a.upstreamEnd, &a.restores, &a.senders,
+	}
+}
+
+// ask fills in what only SQL can tell.
+func (s *Server) ask(ctx context.Context, pm *postmaster, st *Status) error {
+	q := &s.query
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := s.reach(ctx, pm); err != nil {
+		return err
+	}
+	asking, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
+	defer cancel()
+	var a answer
+	if err := q.conn.QueryRow(asking, question(s.binaries().Major)).Scan(a.fields()...); err != nil {
+		q.dropBroken()
+		return fmt.Errorf("ask the server for its status: %w", err)
+	}
+	if err := a.fill(st, q); err != nil {
+		return fmt.Errorf("read the server's status: %w", err)
+	}
+	return s.compare(asking, a, st)
+}
+
+// reach makes sure that there is a connection to this incarnation of the server.
+func (s *Server) reach(ctx context.Context, pm *postmaster) error {
+	q := &s.query
+	if q.pm != pm {
+		q.drop()
+		q.pm, q.timeline = pm, 0
+		q.compareAgain.Store(true)
+	}
+	if q.conn != nil && !q.conn.IsClosed() {
+		return nil
+	}
+	conn, err := s.connect(ctx, "pgbaton", map[string]string{
+		"statement_timeout":        strconv.FormatInt(statementTimeout.Milliseconds(), 10),
+		"pg_stat_statements.track": "none",
+	})
+	q.conn = conn
+	return err
+}
+
+// connect makes a superuser connection to the local server, the way the running server listens whatever
+// the configuration says by now. The caller closes it.
+func (s *Server) connect(ctx context.Context, name string, settings map[string]string) (*pgx.Conn, error) {
+	file, err := readPidFile(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the server: %w", ErrNotRunning)
+	}
+	cfg, err := pgx.ParseConfig(conninfo(
+		pair{"host", file.host()}, pair{"port", strconv.Itoa(file.port)},
+		pair{"user", s.cfg.Superuser.Username}, pair{"dbname", database},
+		pair{"sslmode", "prefer"}, pair{"target_session_attrs", "any"},
+	))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the server: %w", err)
+	}
+	cfg.Password = s.cfg.Superuser.Password.Reveal()
+	cfg.ConnectTimeout = connectTimeout
+	cfg.RuntimeParams = map[string]string{
+		"application_name": name, "search_path": "pg_catalog", "client_encoding": "UTF8", "datestyle": "ISO",
+	}
+	maps.Copy(cfg.RuntimeParams, settings)
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the server: %w", err)
+	}
+	return conn, nil
+}
+
+func (q *querier) drop() {
+	if q.conn == nil {
+		return
+	}
+	// Without a farewell, for which a frozen server would have to be waited.
+	q.conn.PgConn().Conn().Close() //nolint:errcheck // nothing was written
+	q.conn = nil
+}
+
+// dropBroken keeps a connection that only refused one statement.
+func (q *querier) dropBroken() {
+	if q.conn != nil && q.conn.IsClosed() {
+		q.conn = nil
+	}
+}
+
+func (q *querier) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.drop()
+}
+
+// fill translates an answer; q remembers the timeline.
+func (a *answer) fill(st *Status, q *querier) error {
+	st.Answers, st.InRecovery, st.ServerVersion = true, a.inRecovery, a.version
+	st.PostmasterStarted = a.started
+	st.CheckpointTimeline = wal.Timeline(a.checkpointTimeline) //nolint:gosec // PostgreSQL's own timelines fit
+	if err := json.Unmarshal([]byte(a.senders), &st.Replication); err != nil {
+		return err
+	}
+	if a.inRecovery {
+		return a.fillStandby(st, q)
+	}
+	written, err := wal.ParseLSN(a.written)
+	if err != nil {
+		return err
+	}
+	timeline, err := walFileTimeline(a.walFile)
+	st.Written, st.Timeline = written, timeline
+	return err
+}
+
+func (a *answer) fillStandby(st *Status, q *querier) (err error) {
+	if st.Received, err = wal.ParseLSN(a.received); err != nil {
+		return err
+	}
+	if st.Replayed, err = wal.ParseLSN(a.replayed); err != nil {
+		return err
+	}
+	if st.UpstreamEnd, err = wal.ParseLSN(a.upstreamEnd); err != nil {
+		return err
+	}
+	st.ReplayPaused = a.replayPaused
+	if a.replayedAt != nil {
+		st.ReplayedAt = *a.replayedAt
+	}
+	seen := max(a.receivedTimeline, a.recoveryTimeline, a.checkpointTimeline)
+	q.timeline = max(q.timeline, wal.Timeline(seen)) //nolint:gosec // PostgreSQL's own timelines fit
+	st.Timeline = q.timeline
+	st.Upstream = Upstream{Host: a.upstreamHost, Port: int(a.upstreamPort)}
+	switch {
+	case a.receiver == ReplicationStreaming:
+		st.ReplicationState = ReplicationStreaming
+	case a.restores:
+		st.ReplicationState = ReplicationArchive
+	}
+	return nil
+}
+
+// walFileTimeline reads the timeline off the name of a WAL file: its first eight hexadecimal digits.
+func walFileTimeline(name string) (wal.Timeline, error) {
+	if len(name) != 24 {
+		return 0, fmt.Errorf("%q is no name of a WAL file", name)
+	}
+	n, err := strconv.ParseUint(name[:8], 16, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no name of a WAL file", name)
+	}
+	return wal.Timeline(n), nil
+}

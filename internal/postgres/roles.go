@@ -1,0 +1,57 @@
+package postgres
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbaton/pgbaton/internal/secret"
+)
+
+// rewindFunctions are what pg_rewind calls on its source (PostgreSQL documentation, pg_rewind, "Notes").
+var rewindFunctions = []string{
+	"pg_catalog.pg_ls_dir(text, boolean, boolean)",
+	"pg_catalog.pg_stat_file(text, boolean)",
+	"pg_catalog.pg_read_binary_file(text)",
+	"pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)", //nolint:dupword // two arguments of one type
+}
+
+// roleStatements makes the roles of a new cluster that initdb has not made, one statement a line, as
+// single-user mode reads them.
+func roleStatements(cfg Config) string {
+	var lines []string
+	replication, rewind := cfg.Replication, cfg.Rewind
+	if replication.Username != cfg.Superuser.Username {
+		lines = append(lines, createRole(replication, "REPLICATION"))
+	}
+	if rewind.Username != cfg.Superuser.Username {
+		if rewind.Username != replication.Username {
+			lines = append(lines, createRole(rewind, ""))
+		}
+		for _, f := range rewindFunctions {
+			lines = append(lines, "GRANT EXECUTE ON FUNCTION "+f+" TO "+identifier(rewind.Username))
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func createRole(login Login, attribute string) string {
+	words := []string{"CREATE ROLE", identifier(login.Username), "LOGIN"}
+	if attribute != "" {
+		words = append(words, attribute)
+	}
+	if login.Password != "" {
+		words = append(words, "PASSWORD", literal(login.Password))
+	}
+	return strings.Join(words, " ")
+}
+
+func identifier(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// literal quotes a text for a server with standard_conforming_strings, which is the default.
+func literal(text secret.Text) string {
+	return "'" + strings.ReplaceAll(text.Reveal(), "'", "''") + "'"
+}

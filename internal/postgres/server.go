@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/pgbaton/pgbaton/internal/guc"
+	"github.com/pgbaton/pgbaton/internal/process"
+)
+
+// Server is one PostgreSQL server and its data directory. One job at a time changes it; Status may be
+// called meanwhile, from any goroutine.
+type Server struct {
+	cfg  Config
+	dir  string // the data directory without symbolic links
+	log  *slog.Logger
+	lock *os.File
+
+	job    chan struct{} // holds a token while a job is under way
+	exited chan struct{}
+	closed chan struct{}
+	watch  sync.WaitGroup // one goroutine per postmaster seen
+
+	control controlCache
+	query   querier
+
+	mu       sync.Mutex // guards what follows; held for moments only
+	bin      Binaries
+	settings Settings
+	plan     guc.Plan
+	// warned is what was last said of the settings.
+	warned []string
+	// refused are parameters that PostgreSQL of this version would not start with.
+	refused guc.Settings
+	pm      *postmaster
+}
+
+// Open takes the volume lock, finds the programs for the data directory and adopts a postmaster that
+// runs on it. The data directory need not exist. ctx bounds opening only.
+//
+// Errors: ErrRoot, ErrLocked (which names the holder), ErrVersion; each tells the next step.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
+	if os.Geteuid() == 0 {
+		return nil, ErrRoot
+	}
+	if cfg.Rewind.Username == "" {
+		cfg.Rewind = cfg.Superuser
+	}
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("configure PostgreSQL: %w", err)
+	}
+	dir, err := realPath(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.PgPassFile == "" {
+		cfg.PgPassFile = dir + ".pgpass"
+	}
+	lock, err := lockVolume(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, dir: dir, log: log, lock: lock, settings: cfg.Settings,
+		job: make(chan struct{}, 1), exited: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) begin(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := process.Supported(); err != nil {
+		return err
+	}
+	if err := s.chooseBinaries(ctx, inspect(s.dir).major); err != nil {
+		return err
+	}
+	if err := s.prepare(s.settings); err != nil {
+		return err
+	}
+	pm := s.postmaster()
+	if pm == nil {
+		s.clearUp()
+		return nil
+	}
+	s.log.InfoContext(ctx, "adopted the running server", slog.Int("pid", pm.PID()), slog.Time("started", pm.started))
+	return nil
+}
+
+// chooseBinaries finds the programs for a major version, zero for any.
+func (s *Server) chooseBinaries(ctx context.Context, major int) error {
+	b, warning, err := findBinaries(ctx, s.cfg.BinDir, major, installed())
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		s.log.WarnContext(ctx, "another PostgreSQL than the configured one is used", slog.String("why", warning))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bin != b {
+		s.bin, s.refused = b, nil
+	}
+	return nil
+}
+
+func (s *Server) binaries() Binaries {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bin
+}
+
+// Close releases the volume lock and stops watching. It never stops PostgreSQL: the next Open adopts it.
+func (s *Server) Close() error {
+	close(s.closed)
+	s.watch.Wait()
+	s.query.close()
+	s.leaveTmp()
+	return s.lock.Close()
+}
+
+// Exited has a token after the postmaster ended, as asked or by itself, whoever started it, and after
+// what it left behind was killed. It only wakes; Status says what is true.
+func (s *Server) Exited() <-chan struct{} { return s.exited }
+
+// DataDir is the data directory without symbolic links.
+func (s *Server) DataDir() string { return s.dir }
+
+// enter begins a job; the returned function ends it.
+func (s *Server) enter() (leave func(), err error) {
+	select {
+	case s.job <- struct{}{}:
+		return func() { <-s.job }, nil
+	default:
+		return nil, ErrBusy
+	}
+}
