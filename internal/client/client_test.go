@@ -1,0 +1,67 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+)
+
+func serve(t *testing.T, handler http.HandlerFunc) (*Client, string) {
+	t.Helper()
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	c := New(nil)
+	t.Cleanup(c.Close)
+	return c, s.URL
+}
+
+// Answers as Patroni 4.1 gives them: a standby has received and replayed positions, a primary one location.
+func TestStatusOfBothRoles(t *testing.T) {
+	cases := map[string]struct {
+		body     string
+		recovery bool
+		position uint64
+	}{
+		"standby": {`{"state":"running","role":"replica","xlog":{"received_location":9,"replayed_location":7},"timeline":1}`, true, 9},
+		"primary": {`{"state":"running","role":"primary","xlog":{"location":11},"timeline":1}`, false, 11},
+		"old":     {`{"state":"running","role":"master","wal":{"location":12}}`, false, 12},
+		"silent":  {`{"state":"stopped","role":"replica"}`, true, 0},
+	}
+	for name, c := range cases {
+		client, base := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(c.body)) })
+		s, err := client.Status(t.Context(), base+"/patroni")
+		if err != nil || s.InRecovery() != c.recovery || uint64(s.Position()) != c.position {
+			t.Errorf("%s: %+v %v", name, s, err)
+		}
+	}
+}
+
+func TestANoIsAnAnswerAndSilenceIsNot(t *testing.T) {
+	client, base := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "leader name does not match", http.StatusPreconditionFailed)
+	})
+	a, err := client.Send(t.Context(), http.MethodPost, base+"/switchover", map[string]string{"leader": "a"})
+	if err != nil || a.OK() || a.Code != http.StatusPreconditionFailed || a.Text != "leader name does not match" {
+		t.Errorf("%+v %v", a, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	quiet, base := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	if _, err := quiet.Send(ctx, http.MethodGet, base, nil); err == nil {
+		t.Error("silence was taken for an answer")
+	}
+}
+
+func TestAliasesAreDialled(t *testing.T) {
+	_, base := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{}`)) })
+	c := New(map[string]string{"node1": "127.0.0.1"})
+	defer c.Close()
+	port := base[len("http://127.0.0.1:"):]
+	if !c.Alive(t.Context(), cluster.Member{APIURL: "http://node1:" + port + "/patroni"}) {
+		t.Error("the member behind the alias was not reached")
+	}
+}

@@ -1,0 +1,9 @@
+// Package config is the *adapter* for the agent's configuration: a YAML file, the environment over it,
+// defaults under it, made into one validated value.
+//
+// It knows Patroni's option and variable names, the placeholders that are replaced before YAML is parsed,
+// and what a platform such as Marathon says about addresses in a task's environment. It refuses to know
+// what the options do, and it never writes: the environment comes in as an argument.
+//
+// Order of precedence, later wins: defaults, the file, PATRONI_* variables.
+package config

@@ -1,0 +1,274 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+)
+
+// config turns the document into a Config. All problems are reported at once, each with the option's path.
+func (f *file) config(env map[string]string) (Config, error) {
+	p := place{env: env, aliases: ParseAliases(env[envAliases])}
+	cfg := Config{
+		Scope:     f.Scope,
+		Namespace: cmp.Or(f.Namespace, defaultNamespace),
+		Name:      f.Name,
+		Tags:      cluster.Tags(f.Tags),
+		Aliases:   p.aliases,
+		Bootstrap: Bootstrap{DCS: f.Bootstrap.DCS, HBA: f.Bootstrap.HBA},
+	}
+	var err error
+	problems := []error{
+		required("scope", f.Scope, "the name of the cluster"),
+		named("scope", f.Scope),
+		required("name", f.Name, "a name for this member that no other member has"),
+		named("name", f.Name),
+	}
+	collect := func(e error) { problems = append(problems, e) }
+	cfg.Etcd, err = f.etcd().config()
+	collect(err)
+	cfg.RestAPI, err = p.endpoint("restapi", f.RestAPI, 8008, cfg.Etcd.Hosts)
+	collect(err)
+	cfg.Postgres, err = p.postgres(f.Postgres, cfg.Etcd.Hosts)
+	collect(err)
+	cfg.Postgres.SocketDir = p.socketDir(f.Name)
+	cfg.Bootstrap.Initdb, err = initdbOptions(f.Bootstrap.Initdb)
+	collect(err)
+	if err := errors.Join(problems...); err != nil {
+		return Config{}, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return cfg, nil
+}
+
+func required(path, value, what string) error {
+	if value == "" {
+		return fmt.Errorf("%s is missing: give %s", path, what)
+	}
+	return nil
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// named refuses names that would break a path of the DCS.
+func named(path, value string) error {
+	if value != "" && !nameForm.MatchString(value) {
+		return fmt.Errorf("%s: %q may only have letters, digits, dots, dashes and underscores", path, value)
+	}
+	return nil
+}
+
+func (e etcdFile) config() (Etcd, error) {
+	hosts := []string(e.Hosts)
+	if len(hosts) == 0 && e.Host != "" {
+		hosts = []string{e.Host}
+	}
+	if len(hosts) == 0 {
+		return Etcd{}, errors.New("etcd.hosts is missing: give the host:port of each etcd member")
+	}
+	for i, h := range hosts {
+		if !strings.Contains(h, ":") {
+			hosts[i] = h + ":2379"
+		}
+		if _, _, err := net.SplitHostPort(hosts[i]); err != nil {
+			return Etcd{}, fmt.Errorf("etcd.hosts: %q is not host:port", h)
+		}
+	}
+	return Etcd{Hosts: hosts, Username: e.Username, Password: e.Password}, nil
+}
+
+// place is where the task runs, as its platform describes it.
+type place struct {
+	env     map[string]string
+	aliases map[string]string
+}
+
+func (p place) postgres(f postgresFile, etcd []string) (Postgres, error) {
+	at, err := p.endpoint("postgresql", f.endpointFile, 5432, etcd)
+	auth := f.Authentication
+	pg := Postgres{
+		Endpoint:    at,
+		DataDir:     p.inVolume(f.DataDir),
+		BinDir:      f.BinDir,
+		PgPass:      p.inVolume(f.PgPass),
+		Superuser:   Login{cmp.Or(auth.Superuser.Username, defaultSuperuser), auth.Superuser.Password},
+		Replication: Login{cmp.Or(auth.Replication.Username, defaultReplication), auth.Replication.Password},
+		Rewind:      Login(auth.Rewind),
+		Parameters:  f.Parameters,
+		HBA:         f.HBA,
+		Ident:       f.Ident,
+		UseRewind:   f.UseRewind == nil || *f.UseRewind,
+	}
+	if pg.Rewind.Username == "" {
+		pg.Rewind = pg.Superuser
+	}
+	problems := []error{err, required("postgresql.data_dir", f.DataDir, "an absolute path")}
+	if f.DataDir != "" && !filepath.IsAbs(f.DataDir) {
+		problems = append(problems, fmt.Errorf("postgresql.data_dir: %q is not an absolute path", f.DataDir))
+	}
+	for path, l := range map[string]Login{"superuser": pg.Superuser, "replication": pg.Replication, "rewind": pg.Rewind} {
+		if l.Password == "" {
+			problems = append(problems, fmt.Errorf("postgresql.authentication.%s.password is missing: set it or PATRONI_%s_PASSWORD",
+				path, strings.ToUpper(path)))
+		}
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return pg, errors.Join(problems...)
+}
+
+// longestSocketDir is how long the path of a folder may be for a socket in it: a socket's path has 107 bytes, of which
+// its name takes 22 ("/.s.PGSQL.65535.lock" and some air).
+const longestSocketDir = 85
+
+// socketDir is the member's folder for sockets where the platform has one and its path is short enough.
+func (p place) socketDir(name string) string {
+	run := p.env[envRun]
+	dir := filepath.Join(run, name)
+	if run == "" || name == "" || len(dir) > longestSocketDir || strings.Contains(dir, ",") {
+		return ""
+	}
+	return dir
+}
+
+// inVolume moves an absolute path into the task's volume where the platform gives the task no file system of
+// its own.
+func (p place) inVolume(path string) string {
+	root := p.env[envVolume]
+	if root == "" || path == "" || !filepath.IsAbs(path) || strings.HasPrefix(path, root+"/") {
+		return path
+	}
+	return filepath.Join(root, path)
+}
+
+// endpoint works out where to listen and what to advertise.
+//
+// A platform that maps ports says so in PORT_<number>. Where the task has a network of its own it listens as
+// configured and advertises the mapped port; where it shares the host's (PGBATON_BIND_ADDRESS is set) it
+// also listens on the mapped one.
+func (p place) endpoint(path string, f endpointFile, port int, etcd []string) (Endpoint, error) {
+	listen := cmp.Or(f.Listen, "0.0.0.0:"+strconv.Itoa(port))
+	hosts, configured, err := parseListen(listen)
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("%s.listen: %w", path, err)
+	}
+	mapped := p.mapped(configured)
+	e := Endpoint{Hosts: hosts, Port: configured}
+	if bind := p.env[envBind]; bind != "" {
+		e.Port = mapped
+		for i, h := range e.Hosts {
+			if wildcard(h) {
+				e.Hosts[i] = bind
+			}
+		}
+	}
+	e.Connect, err = p.advertised(path, f.Connect, e, mapped)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	return e, p.reachable(path, e.Connect, etcd)
+}
+
+func (p place) mapped(port int) int {
+	if n, err := strconv.Atoi(p.env[envPort+strconv.Itoa(port)]); err == nil && n > 0 {
+		return n
+	}
+	return port
+}
+
+func (p place) advertised(path, connect string, e Endpoint, mapped int) (string, error) {
+	if connect != "" {
+		host, text, err := net.SplitHostPort(connect)
+		if err != nil {
+			host, text = connect, strconv.Itoa(mapped)
+		}
+		port, err := strconv.Atoi(text)
+		if err != nil || host == "" || port < 1 || port > 65535 {
+			return "", fmt.Errorf("%s.connect_address: %q is not host:port", path, connect)
+		}
+		return cluster.HostPort(host, p.mapped(port)), nil
+	}
+	for _, host := range append([]string{p.env[envHostIP], p.env[envHost]}, e.Hosts...) {
+		if host != "" && !wildcard(host) {
+			return cluster.HostPort(host, mapped), nil
+		}
+	}
+	return "", fmt.Errorf("%s.connect_address is missing: give the host:port under which other members reach this one", path)
+}
+
+// reachable refuses to advertise a loopback address while the DCS, and so the other members, may be elsewhere.
+func (p place) reachable(path, connect string, etcd []string) error {
+	if !p.loopback(connect) {
+		return nil
+	}
+	for _, h := range etcd {
+		if !p.loopback(h) {
+			return fmt.Errorf("%s.connect_address: %s is reachable from this machine only, but etcd (%s) is elsewhere; "+
+				"give an address that other members can reach", path, connect, h)
+		}
+	}
+	return nil
+}
+
+func (p place) loopback(hostPort string) bool {
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return false
+	}
+	if known, ok := p.aliases[host]; ok {
+		host = known
+	}
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+func wildcard(host string) bool {
+	return host == "" || host == "*" || host == "0.0.0.0" || host == "::"
+}
+
+// parseListen reads "host,host:port".
+func parseListen(listen string) ([]string, int, error) {
+	cut := strings.LastIndex(listen, ":")
+	if cut < 0 {
+		return nil, 0, fmt.Errorf("%q is not host:port", listen)
+	}
+	port, err := strconv.Atoi(listen[cut+1:])
+	if err != nil || port < 1 || port > 65535 {
+		return nil, 0, fmt.Errorf("%q has no port between 1 and 65535", listen)
+	}
+	hosts := strings.Split(listen[:cut], ",")
+	for i, h := range hosts {
+		hosts[i] = strings.Trim(strings.TrimSpace(h), "[]")
+	}
+	return hosts, port, nil
+}
+
+// initdbOptions reads a list of flags and of one-entry maps. Options that the agent sets itself are refused.
+func initdbOptions(list []any) ([]Option, error) {
+	var out []Option
+	for _, item := range list {
+		switch item := item.(type) {
+		case string:
+			out = append(out, Option{Name: item})
+		case map[string]any:
+			for name, value := range item {
+				out = append(out, Option{Name: name, Value: fmt.Sprint(value)})
+			}
+		default:
+			return nil, fmt.Errorf("bootstrap.initdb: %v is neither an option nor option: value", item)
+		}
+	}
+	for _, o := range out {
+		if slices.Contains([]string{"pgdata", "nosync", "pwfile", "sync-only", "version"}, o.Name) {
+			return nil, fmt.Errorf("bootstrap.initdb: %s is set by the agent itself; remove it", o.Name)
+		}
+	}
+	return out, nil
+}
