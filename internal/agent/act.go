@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/ha"
+	"github.com/pgbaton/pgbaton/internal/kv"
+)
+
+// act carries the actions out in their order and returns what came of them.
+func (a *Agent) act(ctx context.Context, v ha.View, d ha.Decision) []ha.Outcome {
+	var outcomes []ha.Outcome
+	for _, action := range d.Do {
+		err := a.do(ctx, v, action)
+		if err != nil {
+			a.log.WarnContext(ctx, "action not done", slog.String("action", action.String()), slog.Any("err", err))
+		}
+		outcomes = append(outcomes, ha.Outcome{Action: action, Result: resultOf(err)})
+	}
+	return outcomes
+}
+
+// resultOf tells a definite no from an answer that never came (rules S7, S8).
+func resultOf(err error) ha.Result {
+	switch {
+	case err == nil:
+		return ha.Done
+	case errors.Is(err, kv.ErrHeld), errors.Is(err, kv.ErrConflict), errors.Is(err, kv.ErrLost):
+		return ha.Refused
+	}
+	return ha.Unknown
+}
+
+// do carries out one action. Calls to the DCS get the time that the lease leaves at this moment.
+func (a *Agent) do(ctx context.Context, v ha.View, action ha.Action) error {
+	switch action := action.(type) {
+	case ha.StartJob:
+		a.startJob(ctx, v, action.Job)
+		return nil
+	case ha.AskPeers:
+		a.askPeers(ctx, action.Names)
+		return nil
+	case ha.AskUpstream:
+		a.askUpstream(ctx, action.Member)
+		return nil
+	case ha.Refuse:
+		a.requests.finish(action.Request, errors.New(action.Why))
+		return nil
+	case ha.Exit:
+		return nil
+	case ha.AcquireLeader, ha.AdoptLeader, ha.RenewLease, ha.WriteStatus, ha.ReleaseLeader, ha.CreateInitialize, ha.WriteInitialize,
+		ha.DeleteInitialize, ha.WriteConfig, ha.WriteHistory, ha.ClearFailover:
+		limit := max(a.budget(time.Now()), time.Millisecond)
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: %w", action, kv.ErrUnavailable))
+		defer cancel()
+		return a.write(ctx, v, action)
+	}
+	return fmt.Errorf("unknown action %s", action)
+}
+
+// write carries out an action on the DCS.
+func (a *Agent) write(ctx context.Context, v ha.View, action ha.Action) error {
+	switch action := action.(type) {
+	case ha.AcquireLeader:
+		return a.dcs.Acquire(ctx)
+	case ha.AdoptLeader:
+		return a.dcs.Adopt(ctx, action.Version)
+	case ha.RenewLease:
+		return a.dcs.Renew(ctx)
+	case ha.WriteStatus:
+		s := v.Cluster.Status
+		s.Optime = action.Optime
+		return a.dcs.WriteStatus(ctx, s)
+	case ha.ReleaseLeader:
+		return a.release(ctx, v, action)
+	case ha.CreateInitialize:
+		return a.dcs.CreateInitialize(ctx)
+	case ha.WriteInitialize:
+		return a.dcs.WriteInitialize(ctx, action.SystemID, action.Version)
+	case ha.DeleteInitialize:
+		return a.dcs.DeleteInitialize(ctx, action.Version)
+	case ha.WriteConfig:
+		return a.dcs.WriteConfig(ctx, a.seen.data, action.Version)
+	case ha.WriteHistory:
+		return a.writeHistory(ctx, v)
+	case ha.ClearFailover:
+		return a.dcs.WriteFailover(ctx, cluster.Failover{}, action.Version)
+	case ha.StartJob, ha.AskPeers, ha.AskUpstream, ha.Refuse, ha.Exit:
+	}
+	return fmt.Errorf("%s is not for the DCS", action)
+}
+
+// release gives the leader key up. From the moment it is sent nobody here may rely on the picture that still shows the
+// key as ours: the next look may get no answer.
+func (a *Agent) release(ctx context.Context, v ha.View, action ha.ReleaseLeader) error {
+	s := v.Cluster.Status
+	s.Optime = max(s.Optime, action.Optime)
+	if a.seen.cluster.Leader.Version == action.Version {
+		a.seen.cluster.Leader = cluster.Leader{}
+	}
+	return a.dcs.Release(ctx, action.Version, s)
+}
+
+func (a *Agent) writeHistory(ctx context.Context, v ha.View) error {
+	file, err := a.pg.LocalHistory(v.Server.Timeline)
+	if err != nil {
+		return err
+	}
+	return a.dcs.WriteHistory(ctx, cluster.HistoryFrom(file, v.Cluster.History, v.Now, a.cfg.Name))
+}

@@ -1,0 +1,259 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/ha"
+	"github.com/pgbaton/pgbaton/internal/postgres"
+	"github.com/pgbaton/pgbaton/internal/wal"
+)
+
+const (
+	// dcsTimeout bounds one call to the DCS. The lease may leave less.
+	dcsTimeout = 3 * time.Second
+	// statusTimeout bounds one look at the server; its own timeouts are shorter.
+	statusTimeout = 5 * time.Second
+	// leastLook is what a look at the server gets when there is no time left: enough for one that is well.
+	leastLook = 100 * time.Millisecond
+)
+
+// observe makes the view of this instant.
+func (a *Agent) observe(ctx context.Context, now time.Time) ha.View {
+	fresh := a.look(ctx, now)
+	a.reconfigure(ctx)
+	look, cancel := context.WithTimeout(ctx, a.patience(time.Now()))
+	defer cancel()
+	st := a.pg.Status(look)
+	running, ended := a.job.observe()
+	lease := a.dcs.Lease()
+	v := ha.View{
+		Now: now, Self: ha.Self{Name: a.cfg.Name, Tags: a.cfg.Tags}, Settings: a.settings(),
+		Cluster: a.seen.cluster, Fresh: fresh,
+		Lease:    ha.Lease{ID: lease.ID, Deadline: lease.Deadline, Renewed: lease.Renewed},
+		Server:   a.serverFacts(st),
+		Job:      running,
+		Ended:    ended,
+		Peers:    a.asked,
+		Upstream: a.upstream,
+		Requests: a.requests.pending(),
+		Leaving:  a.leaving,
+		Outcomes: a.outcomes,
+	}
+	a.server.crashed, a.server.status = a.server.fell(st, running.Kind, ended), st
+	if ended != nil {
+		a.finish(ctx, *ended)
+	}
+	return v
+}
+
+// look reads the shared picture and makes sure there is a lease, in the time the own lease leaves. It reports
+// whether the picture is fresh.
+func (a *Agent) look(ctx context.Context, now time.Time) bool {
+	budget := a.budget(now)
+	if budget <= 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	c, err := a.dcs.Load(ctx)
+	if err != nil {
+		a.log.DebugContext(ctx, "the DCS was not read", slog.Any("err", err))
+		a.seen.blind = true
+		return false
+	}
+	a.seen.cluster, a.seen.at, a.seen.blind = c, now, false
+	if c.Config.Data != nil {
+		a.seen.data = c.Config.Data
+	}
+	if lease := a.dcs.Lease(); lease.ID == 0 || lease.TTL != a.settings().TTL {
+		// After a change of ttl the keys move to the new lease by the rules for an earlier life's.
+		if err := a.dcs.Grant(ctx, a.settings().TTL); err != nil {
+			a.log.WarnContext(ctx, "no lease was granted", slog.Any("err", err))
+		}
+	}
+	return true
+}
+
+// budget is how long a call to the DCS may take: who has or gets a primary must be able to act on its lease's end in
+// time, so it has what is left until then, and nothing afterwards. Only a loop that was late, and not cut off, gets a
+// part of the margin for one last try.
+func (a *Agent) budget(now time.Time) time.Duration {
+	limit := min(dcsTimeout, a.settings().RetryTimeout)
+	left, bound := a.left(now)
+	if !bound {
+		return limit
+	}
+	if late := left + a.settings().TTL/6; left <= 0 && late > 0 && !a.seen.blind {
+		left = late / 4
+	}
+	return min(limit, left)
+}
+
+// patience is how long a look at the server may take: the lease ends whether it answers or not. Whoever accepts writes
+// without the leader key on the own lease has no time at all.
+func (a *Agent) patience(now time.Time) time.Duration {
+	left, bound := a.left(now)
+	switch leader := a.seen.cluster.Leader; {
+	case a.server.primary && (leader.Name != a.cfg.Name || leader.Lease != a.dcs.Lease().ID):
+		return leastLook
+	case bound:
+		return min(statusTimeout, max(left, leastLook))
+	}
+	return statusTimeout
+}
+
+// left is the time until a server that accepts writes, or may at any moment, has to be stopped. The bool is false
+// when there is none.
+func (a *Agent) left(now time.Time) (time.Duration, bool) {
+	lease := a.dcs.Lease()
+	if lease.ID == 0 || !a.server.primary && !a.job.makesPrimary() {
+		return 0, false
+	}
+	return lease.Deadline.Add(-a.settings().TTL / 6).Sub(now), true
+}
+
+// reconfigure hands the settings of the dynamic configuration to the server when they changed.
+func (a *Agent) reconfigure(ctx context.Context) {
+	version := cluster.Config{Data: a.seen.data}.JSON()
+	if version == a.applied {
+		return
+	}
+	if _, err := a.pg.Reload(ctx, a.cfg.Postgres(a.settings())); err != nil {
+		a.log.WarnContext(ctx, "the settings of the server were not applied", slog.Any("err", err))
+		return
+	}
+	a.applied = version
+}
+
+// lastServer is what the agent remembers of the server between observations.
+type lastServer struct {
+	status postgres.Status
+	// primary, timeline and position are of the last answer.
+	primary  bool
+	timeline wal.Timeline
+	position wal.LSN
+	standby  bool
+	// follows is the member and address that the server was last told to follow.
+	follows string
+	address string
+	// crashed is true while the server is down without having been told to stop.
+	crashed bool
+}
+
+// fell reports whether the server, as it is seen now, is down without having been told to.
+func (s lastServer) fell(now postgres.Status, running ha.JobKind, ended *ha.EndedJob) bool {
+	if now.Process != postgres.ProcessNone || takesDown(running) {
+		return false
+	}
+	if ended != nil && takesDown(ended.Kind) {
+		return ended.Kind == ha.JobRestart && !ended.OK
+	}
+	return s.crashed || s.status.Process != postgres.ProcessNone || ended != nil && ended.Kind == ha.JobStart && !ended.OK
+}
+
+// takesDown reports whether a job ends the server, for good or for a while.
+func takesDown(job ha.JobKind) bool {
+	switch job {
+	case ha.JobStop, ha.JobRestart, ha.JobRewind, ha.JobReinitialize, ha.JobReplace:
+		return true
+	case ha.JobBootstrap, ha.JobClone, ha.JobStart, ha.JobPromote, ha.JobFollow, ha.JobCheckpoint:
+	}
+	return false
+}
+
+// serverFacts translates what the adapter saw. While the server lives but does not answer, what it last said of its
+// positions stands (rule S7). Its role shows without an answer: a promotion takes the mark of a standby away before the
+// first write.
+func (a *Agent) serverFacts(st postgres.Status) ha.Server {
+	s := ha.Server{
+		Data: dataOf(st.Data), Trouble: st.DataReason, SystemID: st.SystemID, Process: processOf(st.Process), Answers: st.Answers,
+		Streaming: st.ReplicationState == postgres.ReplicationStreaming,
+		Control:   controlOf(st),
+		CanRewind: a.cfg.UseRewind && st.Control.Rewindable(),
+		SetAside:  len(a.pg.Kept()) > 0,
+	}
+	if st.Err != nil && s.Data == ha.DataCluster && !s.SystemID.Valid() {
+		s.Data, s.Trouble = ha.DataUnknown, st.Err.Error()
+	}
+	if st.Answers {
+		a.server.standby, a.server.timeline = st.InRecovery, st.Timeline
+		a.server.position = max(st.Written, st.Received, st.Replayed)
+	}
+	switch {
+	case st.Process == postgres.ProcessNone:
+		a.server.timeline, a.server.position = 0, 0
+	case !st.Answers:
+		a.server.standby = st.Standby
+	}
+	s.InRecovery, s.Timeline, s.Position = a.server.standby, a.server.timeline, a.server.position
+	a.server.primary = s.Primary()
+	s.Follows = a.follows(st)
+	return s
+}
+
+// follows is the name of the member the server follows: whoever it really receives from, else whom it was told
+// to follow, as long as that member is still at that address.
+func (a *Agent) follows(st postgres.Status) string {
+	if st.Upstream.Known() {
+		for _, m := range a.seen.cluster.Members {
+			if host, port, ok := m.Endpoint(); ok && host == st.Upstream.Host && port == st.Upstream.Port {
+				return m.Name
+			}
+		}
+		return ""
+	}
+	if m, ok := a.seen.cluster.Member(a.server.follows); ok && m.ConnURL == a.server.address {
+		return m.Name
+	}
+	return ""
+}
+
+func dataOf(d postgres.Data) ha.Data {
+	switch d {
+	case postgres.DataEmpty:
+		return ha.DataEmpty
+	case postgres.DataCluster:
+		return ha.DataCluster
+	case postgres.DataIncomplete:
+		return ha.DataIncomplete
+	case postgres.DataUnreadable:
+	}
+	return ha.DataUnknown
+}
+
+func processOf(p postgres.Process) ha.Process {
+	switch p {
+	case postgres.ProcessStarting:
+		return ha.Starting
+	case postgres.ProcessRunning:
+		return ha.Running
+	case postgres.ProcessStopping:
+		return ha.Stopping
+	case postgres.ProcessNone:
+	}
+	return ha.Stopped
+}
+
+func controlOf(st postgres.Status) ha.Control {
+	state := st.Control.State
+	return ha.Control{
+		Clean:    state.Clean(),
+		Standby:  state == postgres.StateShutDownInRecovery || state == postgres.StateInArchiveRecovery || st.Standby && state.Clean(),
+		Primary:  !st.Standby && wasPrimary(state),
+		Timeline: max(st.End.Timeline, st.Control.CheckpointTimeline, st.Control.MinRecoveryEndTimeline),
+		End:      st.End.LSN,
+	}
+}
+
+// wasPrimary reports whether a control file is that of a server that was, or came up as, a primary.
+func wasPrimary(state postgres.ControlState) bool {
+	switch state {
+	case postgres.StateShutDown, postgres.StateShuttingDown, postgres.StateInCrashRecovery, postgres.StateInProduction:
+		return true
+	case postgres.StateShutDownInRecovery, postgres.StateInArchiveRecovery:
+	}
+	return false
+}
