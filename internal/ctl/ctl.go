@@ -1,0 +1,138 @@
+package ctl
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgbaton/pgbaton/internal/client"
+	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/config"
+)
+
+// DCS is what the commands need of the store: the picture of one cluster.
+type DCS interface {
+	Load(ctx context.Context) (cluster.Cluster, error)
+	Close() error
+}
+
+// Env is where the commands run.
+type Env struct {
+	In       io.Reader
+	Out, Err io.Writer
+	// Vars is the environment.
+	Vars map[string]string
+	// Open opens a cluster's documents.
+	Open func(ctx context.Context, c config.Client) (DCS, error)
+	Now  func() time.Time
+}
+
+// dcsTimeout bounds one read of the DCS.
+const dcsTimeout = 5 * time.Second
+
+// ErrAborted is returned when the operator said no.
+var ErrAborted = errors.New("aborted")
+
+// Commands are the operator commands, to be added to the program's root.
+func Commands(env Env) []*cobra.Command {
+	t := &tool{env: env}
+	cmds := []*cobra.Command{t.listCommand(), t.manualCommand("switchover"), t.manualCommand("failover")}
+	for _, c := range cmds {
+		c.Flags().StringVarP(&t.file, "config-file", "c", cmp.Or(env.Vars["PATRONICTL_CONFIG_FILE"], env.Vars["PGBATON_CONFIG_FILE"]),
+			"configuration file that names the cluster and its DCS; without one, the PATRONI_* environment does")
+	}
+	return cmds
+}
+
+// tool is one invocation.
+type tool struct {
+	env   Env
+	file  string
+	input *bufio.Reader
+}
+
+// session is an open cluster.
+type session struct {
+	DCS
+	scope  string
+	client *client.Client
+}
+
+// open finds the cluster: the one named, else the one of the configuration.
+func (t *tool) open(ctx context.Context, named string) (*session, error) {
+	vars := t.env.Vars
+	cfg, err := config.LoadClient(config.Source{Path: t.file, Env: vars})
+	if err != nil {
+		return nil, fmt.Errorf("%w. Give a configuration with -c FILE, or set PATRONI_SCOPE and PATRONI_ETCD_HOSTS; "+
+			"for a cluster of pgbaton up, load its environment first: . STATE_DIR/env", err)
+	}
+	cfg.Scope = cmp.Or(named, cfg.Scope)
+	if cfg.Scope == "" {
+		return nil, errors.New("no cluster was named: give its name, or a configuration with -c FILE")
+	}
+	dcs, err := t.env.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &session{DCS: dcs, scope: cfg.Scope, client: client.New(cfg.Aliases)}, nil
+}
+
+func (s *session) close() {
+	s.client.Close()
+	s.Close() //nolint:errcheck // a reader has nothing to lose when its connection closes badly
+}
+
+// load reads the picture within a bound.
+func (s *session) load(ctx context.Context) (cluster.Cluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, dcsTimeout)
+	defer cancel()
+	c, err := s.Load(ctx)
+	if err != nil {
+		return c, fmt.Errorf("read cluster %s from the DCS: %w", s.scope, err)
+	}
+	return c, nil
+}
+
+func (t *tool) printf(format string, args ...any) { fmt.Fprintf(t.env.Out, format, args...) }
+
+// prompt asks for a line; an empty answer takes the default.
+func (t *tool) prompt(question, otherwise string) (string, error) {
+	t.printf("%s [%s]: ", question, otherwise)
+	answer, err := t.readLine()
+	if err != nil {
+		return "", err
+	}
+	return cmp.Or(answer, otherwise), nil
+}
+
+// confirm asks a question whose answer is no unless somebody says yes.
+func (t *tool) confirm(question string) error {
+	t.printf("%s [y/N]: ", question)
+	answer, err := t.readLine()
+	if err != nil {
+		return err
+	}
+	if answer = strings.ToLower(answer); answer == "y" || answer == "yes" {
+		return nil
+	}
+	return ErrAborted
+}
+
+func (t *tool) readLine() (string, error) {
+	if t.input == nil {
+		t.input = bufio.NewReader(t.env.In)
+	}
+	answer, err := t.input.ReadString('\n')
+	if err != nil && answer == "" {
+		t.printf("\n")
+		return "", ErrAborted
+	}
+	return strings.TrimSpace(answer), nil
+}
