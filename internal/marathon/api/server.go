@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+)
+
+// Scheduler is what the API serves. Its methods may be called from many goroutines; what they return belongs to the
+// caller.
+type Scheduler interface {
+	// Apps are all definitions, sorted by id.
+	Apps() []app.App
+	// App is one definition; false when there is none.
+	App(id app.ID) (app.App, bool)
+	// Tasks are the tasks of one app in their newest state, sorted by id.
+	Tasks(id app.ID) []app.Task
+	// Deployments are the running deployments, oldest first.
+	Deployments() []app.Deployment
+	// Apply runs change on a copy of all definitions while nothing else may change them, stores the result and starts
+	// one deployment for the difference; without force it refuses apps that a running deployment touches with an
+	// [*app.LockedError]. An error of change refuses everything and is returned as it is. change may run more than once.
+	Apply(ctx context.Context, change func(apps map[app.ID]app.App) error, force bool) (app.Deployment, error)
+	// Cancel ends a running deployment: with force it is abandoned where it is, without it the returned deployment leads
+	// back to what was before. The bool is false when no such deployment runs.
+	Cancel(ctx context.Context, deployment string, force bool) (app.Deployment, bool, error)
+}
+
+// Hosts are the virtual hosts of a driver that has them. Errors about a name nobody has wrap [app.ErrUnknownHost].
+type Hosts interface {
+	Hosts() []app.HostStatus
+	// KillHost is a power cut: everything on the host ends at once.
+	KillHost(ctx context.Context, name string) error
+	StartHost(ctx context.Context, name string) error
+}
+
+// Config is what the server says about itself.
+type Config struct {
+	Address     string // host:port that clients reach this server at
+	Version     string // of this program
+	FrameworkID string // of the scheduler; may be empty
+}
+
+// Limits that keep a slow or greedy client from costing anything.
+const (
+	maxBody       = 1 << 20
+	maxHeader     = 64 << 10
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	writeTimeout  = 60 * time.Second
+	idleTimeout   = 2 * time.Minute
+	changeTimeout = 30 * time.Second // for one change, its store included
+	drainTimeout  = 5 * time.Second  // for requests under way when the server ends
+)
+
+// Server answers the API's requests.
+type Server struct {
+	config Config
+	sched  Scheduler
+	hosts  Hosts
+	log    *slog.Logger
+	guard  http.Handler // what a request passes through first
+}
+
+// New makes a server. hosts is nil when the driver has no virtual hosts.
+func New(config Config, sched Scheduler, hosts Hosts, log *slog.Logger) *Server {
+	s := &Server{config: config, sched: sched, hosts: hosts, log: log}
+	// Pages of other sites must not steer the scheduler through the browser of somebody who can reach it. Programs send
+	// none of the headers this looks at.
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(s.denyCrossOrigin))
+	s.guard = guard.Handler(http.HandlerFunc(s.serve))
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.headers(w.Header())
+	s.guard.ServeHTTP(w, r)
+}
+
+// Serve answers requests on l until ctx ends, then lets those under way finish for a few seconds. It closes l, and
+// returns nil when it ended because of ctx.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	drained := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { drained <- drain(ctx, server) })
+	err := server.Serve(l)
+	if stop() {
+		return err
+	}
+	return <-drained
+}
+
+// drain ends a server: no new requests, a while for the old ones, then none.
+func drain(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), drainTimeout, errDraining)
+	defer cancel()
+	if err := server.Shutdown(ctx); err == nil {
+		return nil
+	}
+	return server.Close()
+}
+
+var errDraining = errors.New("requests were still under way when the server had to end")

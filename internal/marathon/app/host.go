@@ -1,0 +1,18 @@
+package app
+
+// HostStatus is a virtual host of a driver that has such hosts.
+type HostStatus struct {
+	Name    string   `json:"name"`
+	Address string   `json:"address"`
+	State   string   `json:"state"` // running or stopped
+	CPUs    Usage    `json:"cpus"`
+	Mem     Usage    `json:"mem"`  // MiB
+	Disk    Usage    `json:"disk"` // MiB
+	Tasks   []TaskID `json:"tasks"`
+}
+
+// Usage is how much there is of a resource and how much of it tasks hold.
+type Usage struct {
+	Total float64 `json:"total"`
+	Used  float64 `json:"used"`
+}

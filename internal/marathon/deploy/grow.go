@@ -1,0 +1,26 @@
+package deploy
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+)
+
+// grow launches more members: first those that have a volume to return to, the old leader before the others, then the
+// one that was stopped last, for its data is the newest. New members have to copy everything.
+func (p *planner) grow(v view, missing int) {
+	back := v.with(func(i Instance) bool {
+		return i.Goal == GoalSuspended && !i.Live() && i.Stopping == nil && !v.state.Down[i.Host]
+	})
+	slices.SortStableFunc(back, func(a, b Instance) int {
+		return cmp.Or(ledFirst(a, b), cmp.Compare(b.EndedAt, a.EndedAt))
+	})
+	for _, i := range back[:min(missing, len(back))] {
+		p.do(Launch{App: v.id, Instance: i.ID})
+		missing--
+	}
+	for range missing {
+		p.do(Launch{App: v.id, Instance: app.InstanceID("")})
+	}
+}

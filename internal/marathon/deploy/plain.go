@@ -1,0 +1,207 @@
+package deploy
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+)
+
+// plain decides about an app that is no database, as Marathon would.
+func (p *planner) plain(v view) {
+	p.clearGone(v)
+	if v.halted {
+		for _, i := range v.with(func(i Instance) bool { return i.Live() && i.Stopping == nil }) {
+			p.do(Stop{Instance: i.ID, Goal: i.Goal, Cause: "everything is being stopped"})
+		}
+		return
+	}
+	p.stopUnhealthy(v)
+	active := p.active(v)
+	if v.held {
+		p.relaunchPlain(v, active)
+		return
+	}
+	rolling := v.restart && v.want > 0 && slices.ContainsFunc(active, func(i Instance) bool { return i.outdated(v.def) })
+	switch {
+	case rolling:
+		p.roll(v, active)
+		return
+	case len(active) > v.want:
+		for _, i := range plainVictims(v, active)[:len(active)-v.want] {
+			p.release(v, i, fmt.Sprintf("only %d wanted", v.want))
+		}
+		return
+	}
+	p.relaunchPlain(v, active)
+	p.launchNew(v, v.want-len(active))
+}
+
+// clearGone forgets instances that are gone and stops those that are not yet.
+func (p *planner) clearGone(v view) {
+	for _, i := range v.instances {
+		switch {
+		case i.Goal == GoalRunning || i.Stopping != nil:
+		case i.Live() && !i.Unreachable():
+			p.do(Stop{Instance: i.ID, Goal: i.Goal, Cause: "it is not wanted any more"})
+		case i.Goal == GoalGone && !i.Live():
+			p.do(Forget{Instance: i.ID})
+		}
+	}
+}
+
+// stopUnhealthy ends tasks that failed their health check too often. They are launched again like any that ended.
+func (p *planner) stopUnhealthy(v view) {
+	for _, i := range v.running() {
+		if why := v.state.Health[i.ID].Kill; why != "" && i.running() {
+			p.do(Stop{Instance: i.ID, Goal: GoalRunning, Cause: why})
+		}
+	}
+}
+
+// active are the instances that count. One that is unreachable for longer than the definition allows is replaced, and
+// later given up for good.
+func (p *planner) active(v view) []Instance {
+	var active []Instance
+	for _, i := range v.running() {
+		if v.def.UnreachableStrategy.Disabled || v.resident || !i.Unreachable() || !v.defined {
+			active = append(active, i)
+			continue
+		}
+		inactive := i.UnreachableSince.Time().Add(time.Duration(v.def.UnreachableStrategy.InactiveAfterSeconds) * time.Second)
+		expunged := i.UnreachableSince.Time().Add(time.Duration(v.def.UnreachableStrategy.ExpungeAfterSeconds) * time.Second)
+		switch {
+		case p.now.Before(inactive):
+			p.wake(inactive)
+			active = append(active, i)
+		case p.now.Before(expunged):
+			p.wake(expunged)
+		default:
+			p.do(Stop{Instance: i.ID, Goal: GoalGone, Cause: "its host was unreachable for too long"})
+		}
+	}
+	return active
+}
+
+// release gives an instance up: its place goes with it, unless it has a volume.
+func (p *planner) release(v view, i Instance, cause string) {
+	goal := GoalGone
+	if v.resident {
+		goal = GoalSuspended
+	}
+	if i.Live() {
+		p.do(Stop{Instance: i.ID, Goal: goal, Cause: cause})
+		return
+	}
+	p.do(SetGoal{Instance: i.ID, Goal: goal})
+}
+
+// relaunchPlain launches ended instances again. As in Marathon one pause holds for all of the app.
+func (p *planner) relaunchPlain(v view, active []Instance) {
+	for _, i := range active {
+		if !i.Live() && i.Stopping == nil && v.defined {
+			p.relaunch(v, i, v.plainPause(i))
+		}
+	}
+}
+
+// launchNew launches instances that are missing, suspended ones first.
+func (p *planner) launchNew(v view, missing int) {
+	if missing <= 0 || !v.defined {
+		return
+	}
+	if after := v.plainPause(Instance{Version: v.def.Version}); p.now.Before(after.end()) {
+		p.wake(after.end())
+		p.wait(v.id, "", fmt.Sprintf("tasks of this app end too soon; more are launched after a pause of %s", after))
+		return
+	}
+	for _, i := range v.with(func(i Instance) bool { return i.Goal == GoalSuspended && !i.Live() && i.Stopping == nil }) {
+		if missing > 0 && !v.state.Down[i.Host] {
+			p.do(Launch{App: v.id, Instance: i.ID})
+			missing--
+		}
+	}
+	for range missing {
+		p.do(Launch{App: v.id})
+	}
+}
+
+// plainPause is what the app waits for before it launches: the failures of all tasks with its present configuration
+// count together.
+func (v *view) plainPause(i Instance) pause {
+	if i.outdated(v.def) {
+		return pause{}
+	}
+	failures, last := 0, app.Timestamp(0)
+	for _, x := range v.instances {
+		if x.outdated(v.def) || x.Failures == 0 || x.Live() {
+			continue
+		}
+		failures += x.Failures
+		last = max(last, x.EndedAt)
+	}
+	return pause{last.Time(), delay(v.def, failures)}
+}
+
+// plainVictims orders instances for a scale-down: the ended, the unreachable and the young in state first,
+// then what a GROUP_BY constraint has too many of, then by the kill selection of the app.
+func plainVictims(v view, active []Instance) []Instance {
+	crowd := crowding(v.def, active)
+	order := slices.Clone(active)
+	slices.SortStableFunc(order, func(a, b Instance) int {
+		age := cmp.Compare(b.since(), a.since())
+		if v.def.KillSelection == app.OldestFirst {
+			age = -age
+		}
+		return cmp.Or(
+			stateRank(a)-stateRank(b), cmp.Compare(crowd[b.ID], crowd[a.ID]), age, strings.Compare(string(a.ID), string(b.ID)),
+		)
+	})
+	return order
+}
+
+// since is from when on the instance was active.
+func (i Instance) since() app.Timestamp { return cmp.Or(i.StartedAt, i.StagedAt) }
+
+func stateRank(i Instance) int {
+	switch {
+	case !i.Live():
+		return 0
+	case i.Unreachable():
+		return 1
+	case i.State == app.TaskStaging:
+		return 2
+	case i.State == app.TaskStarting:
+		return 3
+	}
+	return 4
+}
+
+// crowding numbers the instances that share a value of a GROUP_BY constraint: those with the highest numbers are the
+// surplus.
+func crowding(a app.App, active []Instance) map[app.InstanceID]int {
+	crowd := map[app.InstanceID]int{}
+	for _, c := range a.Constraints {
+		if c.Operator != app.OperatorGroupBy {
+			continue
+		}
+		seen := map[string]int{}
+		for _, i := range active {
+			value := i.Host
+			if c.Field != "hostname" && c.Field != "@hostname" {
+				value = i.Attributes[strings.TrimPrefix(c.Field, "@")]
+			}
+			seen[value]++
+			crowd[i.ID] = max(crowd[i.ID], seen[value])
+		}
+	}
+	return crowd
+}
+
+// ceil and floor count instances; the tolerance undoes the rounding of fractions like 0.7·10.
+func ceil(x float64) int  { return int(math.Ceil(x - 1e-9)) }
+func floor(x float64) int { return int(math.Floor(x + 1e-9)) }

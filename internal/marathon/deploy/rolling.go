@@ -1,0 +1,87 @@
+package deploy
+
+import (
+	"slices"
+)
+
+// roll replaces the outdated instances of a plain app within the bounds of its upgrade strategy: never
+// fewer healthy ones than minimumHealthCapacity, never more in all than maximumOverCapacity allows.
+func (p *planner) roll(v view, active []Instance) {
+	lowest, highest := rollBounds(v)
+	var old, renewed []Instance
+	healthy, renewedHealthy := 0, 0
+	for _, i := range active {
+		if v.healthy(i) {
+			healthy++
+		}
+		if v.healthy(i) && !i.outdated(v.def) {
+			renewedHealthy++
+		}
+		if i.outdated(v.def) {
+			old = append(old, i)
+			continue
+		}
+		renewed = append(renewed, i)
+	}
+	p.relaunchPlain(v, active) // an ended one takes up the new configuration
+	if !v.resident {
+		p.launchNew(v, min(v.want-len(renewed), highest-len(active)-v.ending()))
+	}
+	// Each renewed instance that is healthy releases an old one, also where the old ones are not well.
+	spare := max(healthy-lowest, len(old)-(v.want-renewedHealthy))
+	for _, i := range p.rollVictims(v, old, renewed, spare) {
+		p.do(Stop{Instance: i.ID, Goal: v.rolledGoal(), Cause: "replaced by an instance with the new configuration"})
+	}
+}
+
+// rollBounds are the fewest healthy and the most instances. Where both are the same nothing could move, so there may be
+// one more, or one fewer where every instance has a volume of its own.
+func rollBounds(v view) (lowest, highest int) {
+	n := float64(v.want)
+	lowest = ceil(n * v.def.UpgradeStrategy.MinimumHealthCapacity)
+	highest = floor(n * (1 + v.def.UpgradeStrategy.MaximumOverCapacity))
+	switch {
+	case lowest < highest && !v.resident:
+	case v.resident:
+		lowest, highest = min(lowest, v.want-1), v.want
+	default:
+		highest++
+	}
+	return lowest, highest
+}
+
+// rolledGoal: an instance with a volume comes back to it, any other is replaced by a new one.
+func (v *view) rolledGoal() Goal {
+	if v.resident {
+		return GoalRunning
+	}
+	return GoalGone
+}
+
+// ending counts instances that are given up and not gone yet: they still take room.
+func (v *view) ending() int {
+	return len(v.with(func(i Instance) bool { return i.Goal != GoalRunning && i.Live() && !i.Unreachable() }))
+}
+
+// rollVictims are the outdated instances to stop now, the unhealthy first. Where each has a volume of its own and none can
+// be spared, an unhealthy one still can, once everything renewed so far is well.
+func (p *planner) rollVictims(v view, old, renewed []Instance, spare int) []Instance {
+	candidates := slices.DeleteFunc(slices.Clone(old), func(i Instance) bool { return !i.Live() || i.Stopping != nil || i.Unreachable() })
+	order := plainVictims(v, candidates)
+	unwell := func(i Instance) bool { return !v.healthy(i) }
+	slices.SortStableFunc(order, func(a, b Instance) int { return boolFirst(unwell(a), unwell(b)) })
+	if spare < 1 && v.resident && len(order) > 0 && unwell(order[0]) && !slices.ContainsFunc(renewed, unwell) && !v.anyStopping() {
+		spare = 1
+	}
+	return order[:min(max(spare, 0), len(order))]
+}
+
+func (v *view) anyStopping() bool { return len(v.with(Instance.busyStopping)) > 0 }
+
+// healthy reports whether the instance runs and, where the app has health checks that are probed, passes them.
+func (v *view) healthy(i Instance) bool {
+	if !i.running() {
+		return false
+	}
+	return !Probed(v.def) || v.state.Health[i.ID].Healthy
+}

@@ -1,0 +1,434 @@
+package drivertest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/place"
+)
+
+// Platform is a set of machines to run the suite on. They are empty at the beginning of each test and have a POSIX
+// shell.
+type Platform struct {
+	// Image runs a shell command given as Spec.Cmd; empty when the driver needs none.
+	Image string
+	// Open connects to the machines, the same ones each time. The suite closes what it opens.
+	Open func(t *testing.T) driver.Driver
+}
+
+// patience bounds every wait of the suite.
+const patience = 20 * time.Second
+
+// Run runs the suite; setup makes the machines for one test.
+func Run(t *testing.T, setup func(t *testing.T) Platform) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, s *session)
+	}{
+		{"offers show what a launch takes", offersShrink},
+		{"a task runs until it ends by itself", endsByItself},
+		{"a task that fails says why", failureSaysWhy},
+		{"a launch repeated starts nothing", launchTwice},
+		{"a volume outlives its tasks", volumeStays},
+		{"a volume has one task at a time", volumeIsExclusive},
+		{"what cannot run is refused", refusals},
+		{"a kill lets the task end in order", killIsPolite},
+		{"a kill ends a task that does not listen", killInsists},
+		{"a kill is always answered", killAnswers},
+		{"tasks outlive the driver", tasksOutliveDriver},
+		{"a status comes again until it is acknowledged", statusComesAgain},
+		{"reconciliation answers for every task", reconcileAnswers},
+		{"another framework is turned away", foreignFramework},
+		{"a host without power", hostWithoutPower},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &session{t: t, platform: setup(t)}
+			s.open()
+			defer s.end()
+			test.run(t, s)
+		})
+	}
+}
+
+// session is one test's use of a platform.
+type session struct {
+	t         *testing.T
+	platform  Platform
+	framework string
+	driver.Driver
+	launched []driver.Spec
+}
+
+func (s *session) open() {
+	s.t.Helper()
+	s.Driver = s.platform.Open(s.t)
+	framework, err := s.Subscribe(s.t.Context(), s.framework)
+	if err != nil {
+		s.t.Fatalf("subscribe: %v", err)
+	}
+	s.framework = framework
+}
+
+func (s *session) reopen() {
+	s.t.Helper()
+	if err := s.Close(); err != nil {
+		s.t.Fatalf("close: %v", err)
+	}
+	s.open()
+}
+
+// end stops what the test started, also when it failed.
+func (s *session) end() {
+	if power, ok := s.Driver.(driver.Switchable); ok {
+		hosts, _ := power.Hosts(s.t.Context())
+		for _, h := range hosts {
+			_ = power.StartHost(s.t.Context(), h.Name)
+		}
+	}
+	for _, spec := range s.launched {
+		_ = s.Kill(s.t.Context(), spec.Task, 0)
+		s.awaitStatus(spec.Task, app.TaskState.Terminal)
+	}
+	if err := s.Close(); err != nil {
+		s.t.Errorf("close: %v", err)
+	}
+}
+
+// spec is a task that runs a shell command on some host.
+func (s *session) spec(instance string, incarnation int, cmd string) driver.Spec {
+	s.t.Helper()
+	id := app.NewInstanceID("/suite", "00000000-0000-4000-8000-"+strings.Repeat("0", 12-len(instance))+instance)
+	return driver.Spec{
+		Task: app.NewTaskID(id, incarnation), Instance: id, Host: s.offers()[0].Host, Offer: s.offers()[0].ID,
+		Image: s.platform.Image, Cmd: cmd, Resources: place.Resources{CPUs: 0.1, Mem: 32},
+	}
+}
+
+func (s *session) offers() []place.Offer {
+	s.t.Helper()
+	offers, err := s.Offers(s.t.Context())
+	if err != nil || len(offers) == 0 {
+		s.t.Fatalf("offers: %v, %v", offers, err)
+	}
+	return offers
+}
+
+func (s *session) launch(spec driver.Spec) driver.Spec {
+	s.t.Helper()
+	if err := s.Launch(s.t.Context(), spec); err != nil {
+		s.t.Fatalf("launch: %v", err)
+	}
+	s.launched = append(s.launched, spec)
+	return spec
+}
+
+// await waits for the task to report the state, and acknowledges it.
+func (s *session) await(task app.TaskID, state app.TaskState) driver.Status {
+	s.t.Helper()
+	status := s.awaitStatus(task, func(got app.TaskState) bool { return got == state })
+	if err := s.Ack(s.t.Context(), status); err != nil {
+		s.t.Fatalf("acknowledge: %v", err)
+	}
+	return status
+}
+
+func (s *session) awaitStatus(task app.TaskID, want func(app.TaskState) bool) driver.Status {
+	s.t.Helper()
+	var last driver.Status
+	s.awaitEvent(func(e driver.Event) bool {
+		changed, ok := e.(driver.StatusChanged)
+		if !ok || changed.Status.Task != task {
+			return false
+		}
+		last = changed.Status
+		return want(last.State)
+	})
+	return last
+}
+
+func (s *session) awaitEvent(want func(driver.Event) bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	var seen []driver.Event
+	for {
+		select {
+		case e := <-s.Events():
+			seen = append(seen, e)
+			if want(e) {
+				return
+			}
+		case <-ctx.Done():
+			s.t.Fatalf("what was waited for did not happen, but %v", seen)
+		}
+	}
+}
+
+func (s *session) mustRefuse(spec driver.Spec, word string) {
+	s.t.Helper()
+	err := s.Launch(s.t.Context(), spec)
+	if err == nil || !strings.Contains(err.Error(), word) {
+		s.t.Errorf("launch: got %v, want a refusal with the word %q", err, word)
+	}
+}
+
+// runs is a task that goes on until it is asked to end.
+const runs = `trap 'exit 0' TERM; echo up; while :; do sleep 1 & wait $!; done`
+
+func offersShrink(t *testing.T, s *session) {
+	before := s.offers()
+	if !slices.IsSortedFunc(before, func(a, b place.Offer) int { return strings.Compare(a.Host, b.Host) }) {
+		t.Errorf("offers are not sorted by host: %v", before)
+	}
+	spec := s.spec("1", 1, runs)
+	spec.Ports = []int{before[0].Ports[0].Begin}
+	s.launch(spec)
+	s.await(spec.Task, app.TaskRunning)
+	after := s.offers()[0]
+	if got, want := after.Free, before[0].Free.Sub(spec.Resources); got != want {
+		t.Errorf("free resources: got %v, want %v", got, want)
+	}
+	if after.Ports.Contains(spec.Ports[0]) {
+		t.Errorf("port %d is offered although a task has it", spec.Ports[0])
+	}
+	if err := s.Kill(t.Context(), spec.Task, patience); err != nil {
+		t.Fatalf("kill: %v", err)
+	}
+	s.await(spec.Task, app.TaskKilled)
+	if got := s.offers()[0]; got.Free != before[0].Free || !got.Ports.Contains(spec.Ports[0]) {
+		t.Errorf("the ended task still holds something: %v", got)
+	}
+}
+
+func endsByItself(_ *testing.T, s *session) {
+	spec := s.launch(s.spec("1", 1, `exit 0`))
+	s.await(spec.Task, app.TaskRunning)
+	s.await(spec.Task, app.TaskFinished)
+}
+
+func failureSaysWhy(t *testing.T, s *session) {
+	spec := s.launch(s.spec("1", 1, `echo the disk is made of cheese; exit 3`))
+	status := s.await(spec.Task, app.TaskFailed)
+	for _, want := range []string{"3", "the disk is made of cheese"} {
+		if !strings.Contains(status.Message, want) {
+			t.Errorf("message %q does not mention %q", status.Message, want)
+		}
+	}
+}
+
+func launchTwice(t *testing.T, s *session) {
+	spec := s.spec("1", 1, `echo started >>starts; `+runs)
+	spec.Volume = "launch-twice"
+	s.launch(spec)
+	if err := s.Launch(t.Context(), spec); err != nil {
+		t.Fatalf("second launch: %v", err)
+	}
+	s.await(spec.Task, app.TaskRunning)
+	s.reopen()
+	if err := s.Launch(t.Context(), spec); err != nil {
+		t.Fatalf("launch after reopening: %v", err)
+	}
+	if err := s.Kill(t.Context(), spec.Task, patience); err != nil {
+		t.Fatalf("kill: %v", err)
+	}
+	s.await(spec.Task, app.TaskKilled)
+	next := s.spec("1", 2, `test "$(grep -c started starts)" = 1`)
+	next.Volume = spec.Volume
+	s.launch(next)
+	s.await(next.Task, app.TaskFinished)
+}
+
+func volumeStays(t *testing.T, s *session) {
+	first := s.spec("1", 1, `echo kept >file`)
+	first.Volume = "stays"
+	s.launch(first)
+	s.await(first.Task, app.TaskFinished)
+	if !slices.Contains(s.offers()[0].Volumes, first.Volume) {
+		t.Errorf("the offer does not name the volume: %v", s.offers()[0].Volumes)
+	}
+	second := s.spec("1", 2, `test "$(cat file)" = kept && test "$PWD" = "$MESOS_SANDBOX"`)
+	second.Volume = first.Volume
+	s.launch(second)
+	s.await(second.Task, app.TaskFinished)
+}
+
+func volumeIsExclusive(_ *testing.T, s *session) {
+	first := s.spec("1", 1, runs)
+	first.Volume = "exclusive"
+	s.launch(first)
+	s.await(first.Task, app.TaskRunning)
+	second := s.spec("1", 2, runs)
+	second.Volume = first.Volume
+	s.mustRefuse(second, "in use")
+}
+
+func refusals(t *testing.T, s *session) {
+	used := s.spec("1", 1, runs)
+	used.Ports = []int{s.offers()[0].Ports[0].Begin}
+	s.launch(used)
+	s.await(used.Task, app.TaskRunning)
+
+	port := s.spec("2", 1, runs)
+	port.Ports = used.Ports
+	s.mustRefuse(port, "port")
+	big := s.spec("3", 1, runs)
+	big.Resources.Mem = 1e9
+	s.mustRefuse(big, "mem")
+	nowhere := s.spec("4", 1, runs)
+	nowhere.Host = "nowhere"
+	s.mustRefuse(nowhere, "nowhere")
+	empty := s.spec("5", 1, "")
+	empty.Image = "no-such-image"
+	s.mustRefuse(empty, "no-such-image")
+
+	known := []driver.Known{{Task: port.Task, Host: port.Host}}
+	if err := s.Reconcile(t.Context(), known); err != nil {
+		t.Fatalf("reconcile: %v", err)
+	}
+	s.await(port.Task, app.TaskGone)
+}
+
+func killIsPolite(t *testing.T, s *session) {
+	spec := s.spec("1", 1, `trap 'echo bye >farewell; exit 0' TERM; while :; do sleep 1 & wait $!; done`)
+	spec.Volume = "polite"
+	s.launch(spec)
+	s.await(spec.Task, app.TaskRunning)
+	if err := s.Kill(t.Context(), spec.Task, patience); err != nil {
+		t.Fatalf("kill: %v", err)
+	}
+	s.await(spec.Task, app.TaskKilled)
+	next := s.spec("1", 2, `test -f farewell`)
+	next.Volume = spec.Volume
+	s.launch(next)
+	s.await(next.Task, app.TaskFinished)
+}
+
+func killInsists(t *testing.T, s *session) {
+	spec := s.spec("1", 1, `trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & while :; do sleep 1; done`)
+	s.launch(spec)
+	s.await(spec.Task, app.TaskRunning)
+	if err := s.Kill(t.Context(), spec.Task, 200*time.Millisecond); err != nil {
+		t.Fatalf("kill: %v", err)
+	}
+	s.await(spec.Task, app.TaskKilled)
+}
+
+func killAnswers(t *testing.T, s *session) {
+	unknown := s.spec("9", 7, runs)
+	if err := s.Kill(t.Context(), unknown.Task, 0); err != nil {
+		t.Fatalf("kill of an unknown task: %v", err)
+	}
+	s.await(unknown.Task, app.TaskGone)
+
+	ended := s.launch(s.spec("1", 1, `exit 0`))
+	s.awaitStatus(ended.Task, app.TaskState.Terminal)
+	if err := s.Kill(t.Context(), ended.Task, 0); err != nil {
+		t.Fatalf("kill of an ended task: %v", err)
+	}
+	s.await(ended.Task, app.TaskFinished)
+}
+
+func tasksOutliveDriver(t *testing.T, s *session) {
+	spec := s.launch(s.spec("1", 1, runs))
+	s.await(spec.Task, app.TaskRunning)
+	s.reopen()
+	if err := s.Reconcile(t.Context(), []driver.Known{{Task: spec.Task, Host: spec.Host}}); err != nil {
+		t.Fatalf("reconcile: %v", err)
+	}
+	s.await(spec.Task, app.TaskRunning)
+	if err := s.Kill(t.Context(), spec.Task, patience); err != nil {
+		t.Fatalf("kill: %v", err)
+	}
+	s.await(spec.Task, app.TaskKilled)
+}
+
+func statusComesAgain(t *testing.T, s *session) {
+	spec := s.launch(s.spec("1", 1, `exit 0`))
+	first := s.awaitStatus(spec.Task, app.TaskState.Terminal) // not acknowledged
+	s.reopen()
+	second := s.await(spec.Task, app.TaskFinished)
+	if first.ID != second.ID {
+		t.Errorf("the same status came as %q and as %q", first.ID, second.ID)
+	}
+	s.reopen()
+	if err := s.Reconcile(t.Context(), []driver.Known{{Task: spec.Task, Host: spec.Host}}); err != nil {
+		t.Fatalf("reconcile: %v", err)
+	}
+	s.await(spec.Task, app.TaskGone)
+}
+
+func reconcileAnswers(t *testing.T, s *session) {
+	running := s.launch(s.spec("1", 1, runs))
+	s.await(running.Task, app.TaskRunning)
+	never := s.spec("2", 1, runs)
+	if err := s.Reconcile(t.Context(), []driver.Known{{Task: never.Task, Host: never.Host}}); err != nil {
+		t.Fatalf("reconcile: %v", err)
+	}
+	states := map[app.TaskID]app.TaskState{}
+	s.awaitEvent(func(e driver.Event) bool {
+		if changed, ok := e.(driver.StatusChanged); ok {
+			states[changed.Status.Task] = changed.Status.State
+		}
+		return e == driver.Reconciled{}
+	})
+	// The second one was not asked about, and is reported all the same.
+	if states[never.Task] != app.TaskGone || states[running.Task] != app.TaskRunning {
+		t.Errorf("before the end of the answers came %v", states)
+	}
+}
+
+func foreignFramework(t *testing.T, s *session) {
+	spec := s.spec("1", 1, runs)
+	spec.Volume = "owned"
+	s.launch(spec)
+	if _, err := s.Subscribe(t.Context(), "somebody-else"); err == nil {
+		t.Errorf("another framework may subscribe although a task runs")
+	}
+	if _, err := s.Subscribe(t.Context(), ""); err == nil {
+		t.Errorf("a scheduler with an empty store may subscribe although a task runs")
+	}
+	if _, err := s.Subscribe(t.Context(), s.framework); err != nil {
+		t.Errorf("subscribing again: %v", err)
+	}
+}
+
+func hostWithoutPower(t *testing.T, s *session) {
+	power, ok := s.Driver.(driver.Switchable)
+	if !ok {
+		return // its hosts have no switch
+	}
+	spec := s.spec("1", 1, runs)
+	spec.Volume = "power"
+	s.launch(spec)
+	s.await(spec.Task, app.TaskRunning)
+	if err := power.KillHost(t.Context(), spec.Host); err != nil {
+		t.Fatalf("kill host: %v", err)
+	}
+	s.await(spec.Task, app.TaskUnreachable)
+	offers, err := s.Offers(t.Context())
+	if err != nil || slices.ContainsFunc(offers, func(o place.Offer) bool { return o.Host == spec.Host }) {
+		t.Errorf("the dead host is offered: %v, %v", offers, err)
+	}
+
+	s.reopen()
+	if err := s.Reconcile(t.Context(), []driver.Known{{Task: spec.Task, Host: spec.Host}}); err != nil {
+		t.Fatalf("reconcile: %v", err)
+	}
+	s.await(spec.Task, app.TaskUnreachable)
+	next := spec
+	next.Task = app.NewTaskID(spec.Instance, 2)
+	s.mustRefuse(next, spec.Host)
+
+	power, _ = s.Driver.(driver.Switchable)
+	if err := power.StartHost(t.Context(), spec.Host); err != nil {
+		t.Fatalf("start host: %v", err)
+	}
+	s.await(spec.Task, app.TaskFailed)
+	s.launch(next)
+	s.await(next.Task, app.TaskRunning)
+}

@@ -1,0 +1,188 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+)
+
+// Launch implements driver.Driver.
+func (d *Driver) Launch(_ context.Context, s driver.Spec) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tasks[s.Task] != nil {
+		return nil // launched before
+	}
+	h, err := d.admit(s)
+	if err != nil {
+		return fmt.Errorf("%w: %w", driver.ErrRefused, err)
+	}
+	if err := d.launch(s, h); err != nil {
+		return fmt.Errorf("%w: %w", driver.ErrRefused, err)
+	}
+	return nil
+}
+
+// admit checks everything about a task that can be known before a process exists.
+func (d *Driver) admit(s driver.Spec) (Host, error) {
+	if _, err := app.ParseTaskID(string(s.Task)); err != nil {
+		return Host{}, err
+	}
+	if s.Task.Instance() != s.Instance {
+		return Host{}, fmt.Errorf("task %s is not one of instance %s", s.Task, s.Instance)
+	}
+	if s.Volume != "" && (s.Volume != filepath.Base(s.Volume) || s.Volume[0] == '.') {
+		return Host{}, fmt.Errorf("volume id %q is not a plain name", s.Volume)
+	}
+	h, ok := d.host(s.Host)
+	if !ok || d.stopped[s.Host] {
+		return Host{}, fmt.Errorf("host %s is not there", s.Host)
+	}
+	if err := d.checkUser(s.User); err != nil {
+		return Host{}, err
+	}
+	if err := d.checkVolume(s); err != nil {
+		return Host{}, err
+	}
+	return h, d.checkRoom(s, h)
+}
+
+// checkVolume makes sure that nobody else works, or may still be at work, where the task is going to.
+func (d *Driver) checkVolume(s driver.Spec) error {
+	if s.Volume == "" {
+		return nil
+	}
+	if v, ok := d.volumes[s.Volume]; ok && v.Host != s.Host {
+		return fmt.Errorf("volume %s lies on host %s, not on %s", s.Volume, v.Host, s.Host)
+	}
+	if _, ok := d.volumes[s.Volume]; ok && !isDir(d.dir.volume(s.Volume)) {
+		return fmt.Errorf("volume %s was there and its folder is gone; bring it back, an empty one would hide the loss", s.Volume)
+	}
+	if d.clearing[d.dir.volume(s.Volume)] > 0 {
+		return fmt.Errorf("volume %s is still being cleared of processes", s.Volume)
+	}
+	for _, t := range d.tasks {
+		if t.rec.Volume == s.Volume && !t.rec.Status.State.Terminal() {
+			return fmt.Errorf("volume %s is in use by task %s", s.Volume, t.rec.Task)
+		}
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// checkRoom makes sure that the host has what the task takes.
+func (d *Driver) checkRoom(s driver.Spec, h Host) error {
+	offer := d.offer(h)
+	if !offer.Free.Covers(s.Resources) {
+		return fmt.Errorf("host %s has not enough cpus, mem or disk left", h.Name)
+	}
+	for _, port := range s.Ports {
+		if !offer.Ports.Contains(port) {
+			return fmt.Errorf("port %d of host %s is not free", port, h.Name)
+		}
+		if d.volumes[s.Volume].holds(port) || canListen(h.Address, port) {
+			continue
+		}
+		if d.taken[h.Name] == nil {
+			d.taken[h.Name] = map[int]bool{}
+		}
+		d.taken[h.Name][port] = true
+		return fmt.Errorf("port %d of %s is in use by another program", port, h.Address)
+	}
+	return nil
+}
+
+func (v volumeRecord) holds(port int) bool { return slices.Contains(v.Ports, port) }
+
+// launch starts the task in the order the package comment explains.
+func (d *Driver) launch(s driver.Spec, h Host) error {
+	rec := record{
+		Task: s.Task, Instance: s.Instance, Host: s.Host, Volume: s.Volume, Ports: s.Ports, Resources: s.Resources,
+		Status: status{State: app.TaskStaging, Time: time.Now().UTC(), Acked: true},
+	}
+	env := d.visible(s, h, d.dir.work(rec))
+	argv, err := d.argv(s, env)
+	if err != nil {
+		return err
+	}
+	_, known := d.volumes[s.Volume]
+	t := &handle{rec: rec, done: make(chan struct{})}
+	if err := d.fork(s, t, argv, d.environ(env)); err != nil {
+		if !known {
+			d.dropVolume(s.Volume)
+		}
+		return err
+	}
+	d.tasks[s.Task] = t
+	d.work.Go(func() { d.watch(t) })
+	// It runs and is recorded with its process; should this record fail the status is only late.
+	d.report("record task", d.change(t, app.TaskRunning, ""))
+	return nil
+}
+
+// fork makes the folder and the process of a task. When it fails neither a process nor a record of the task is left.
+func (d *Driver) fork(s driver.Spec, t *handle, argv, environ []string) error {
+	if err := d.prepare(s, t.rec); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(d.dir.logFile(s.Instance), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	defer closeAll(log)
+	info, err := log.Stat()
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	t.rec.LogOffset = info.Size()
+	if err := d.write(t); err != nil {
+		return err
+	}
+	cmd := command{argv: argv, env: environ, dir: d.dir.work(t.rec), log: log, credential: d.cfg.Credential}
+	t.proc, err = cmd.start(d.boot, func(id identity) error {
+		t.rec.Process = id
+		return d.write(t)
+	})
+	if err != nil {
+		return errors.Join(err, os.Remove(d.dir.task(s.Task)))
+	}
+	return nil
+}
+
+// prepare makes the working folder. A volume is recorded after it was made, so that a recorded one without a folder is
+// known to be lost.
+func (d *Driver) prepare(s driver.Spec, rec record) error {
+	if err := d.cfg.mkdirOwned(d.dir.work(rec)); err != nil {
+		return fmt.Errorf("make folder of the task: %w", err)
+	}
+	if s.Volume == "" {
+		return nil
+	}
+	v := volumeRecord{Instance: s.Instance, Host: s.Host, Ports: s.Ports}
+	if err := writeJSON(d.dir.volumeRecord(s.Volume), v); err != nil {
+		return fmt.Errorf("record volume: %w", err)
+	}
+	d.volumes[s.Volume] = v
+	return nil
+}
+
+// dropVolume forgets a volume in which nothing has ever run, so that it does not bind its instance to this host.
+func (d *Driver) dropVolume(id string) {
+	content, err := os.ReadDir(d.dir.volume(id))
+	if _, recorded := d.volumes[id]; !recorded || err != nil || len(content) > 0 {
+		return
+	}
+	delete(d.volumes, id)
+	d.report("forget an empty volume", errors.Join(os.Remove(d.dir.volumeRecord(id)), os.Remove(d.dir.volume(id))))
+}

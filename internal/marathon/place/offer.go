@@ -1,0 +1,116 @@
+package place
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Offer is what one host has free at the moment, as its driver sees it: what running tasks use is already taken off.
+type Offer struct {
+	ID      string // the driver's name of the offer; a launch refers to it
+	Host    string // host name, what HOST becomes in the environment of a task
+	Address string // IP address at which the host's ports are reached
+	AgentID string // the platform's id of the host, Marathon's slaveId
+	Free    Resources
+	Ports   Ranges // free host ports
+	// Attributes are what constraints other than hostname look at, "zone" and "region" among them.
+	Attributes map[string]string
+	// Volumes are the ids of the volumes that lie on the host, used or not.
+	Volumes []string
+}
+
+// Resources are amounts of a host: CPUs in cores, Mem and Disk in MiB.
+type Resources struct {
+	CPUs float64 `json:"cpus"`
+	Mem  float64 `json:"mem"`
+	Disk float64 `json:"disk"`
+}
+
+// Add is the sum.
+func (r Resources) Add(s Resources) Resources {
+	return Resources{CPUs: r.CPUs + s.CPUs, Mem: r.Mem + s.Mem, Disk: r.Disk + s.Disk}
+}
+
+// Sub is the difference, which may be negative.
+func (r Resources) Sub(s Resources) Resources {
+	return Resources{CPUs: r.CPUs - s.CPUs, Mem: r.Mem - s.Mem, Disk: r.Disk - s.Disk}
+}
+
+// Covers reports whether r has at least as much of everything as want.
+func (r Resources) Covers(want Resources) bool { return len(r.lacks(want)) == 0 }
+
+// tolerance absorbs the rounding of sums of fractions: platforms count scalars in thousandths.
+const tolerance = 0.0005
+
+// lacks names the resources of which r has less than want, none when want fits.
+func (r Resources) lacks(want Resources) []string {
+	var missing []string
+	for _, part := range []struct {
+		name       string
+		have, want float64
+	}{{"cpus", r.CPUs, want.CPUs}, {"mem", r.Mem, want.Mem}, {"disk", r.Disk, want.Disk}} {
+		if part.have+tolerance < part.want {
+			missing = append(missing, fmt.Sprintf("%s (%s free of the %s it needs)",
+				part.name, amount(max(part.have, 0)), amount(part.want)))
+		}
+	}
+	return missing
+}
+
+// amount writes a resource as people do: at most three decimals, none when it is whole.
+func amount(v float64) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.3f", v), "0"), ".")
+}
+
+// Range is an interval of ports, both ends included.
+type Range struct {
+	Begin int `json:"begin"`
+	End   int `json:"end"`
+}
+
+// Ranges are the free ports of a host, in no particular order.
+type Ranges []Range
+
+// Contains reports whether the port lies in one of the ranges.
+func (r Ranges) Contains(port int) bool {
+	return slices.ContainsFunc(r, func(x Range) bool { return x.Begin <= port && port <= x.End })
+}
+
+// Without is what is left of the ranges after some ports are taken.
+func (r Ranges) Without(ports ...int) Ranges {
+	left := slices.Clone(r)
+	for _, port := range ports {
+		left = left.without(port)
+	}
+	return left
+}
+
+func (r Ranges) without(port int) Ranges {
+	var left Ranges
+	for _, x := range r {
+		if port < x.Begin || x.End < port {
+			left = append(left, x)
+			continue
+		}
+		if x.Begin < port {
+			left = append(left, Range{x.Begin, port - 1})
+		}
+		if port < x.End {
+			left = append(left, Range{port + 1, x.End})
+		}
+	}
+	return left
+}
+
+// lowest is the smallest port of the widest range. Hosts offer single well-known ports beside a range; those are only
+// handed out to who asks for them by number.
+func (r Ranges) lowest() (int, bool) {
+	best, width := 0, 0
+	for _, x := range r {
+		if w := x.End - x.Begin + 1; w > width || (w == width && x.Begin < best) {
+			best, width = x.Begin, w
+		}
+	}
+	return best, width > 0
+}

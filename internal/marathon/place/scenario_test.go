@@ -1,0 +1,162 @@
+package place
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+)
+
+// scenario is what the commands of one file have set up so far.
+type scenario struct {
+	offers []Offer
+	placed []Placed
+	need   Need
+}
+
+// TestScenarios runs the files in testdata:
+//
+//	hosts    one line for each: NAME mem=… cpus=… disk=… ports=5432,31000-31010 volumes=… and any attribute=value
+//	app      a definition in JSON
+//	placed   one line for each instance: ID app=/a host=node1 ports=5432 mem=… and any attribute=value of the host
+//	choose   places the app; instance= host= volume= ports= say what is known of the instance
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := &scenario{}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return s.run(t, d) })
+	})
+}
+
+func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "hosts":
+		s.offers = nil
+		for name, f := range lines(d.Input) {
+			s.offers = append(s.offers, Offer{
+				Host: name, Free: f.resources(t), Ports: f.ranges(t), Volumes: f.list("volumes"), Attributes: f.rest(),
+			})
+		}
+	case "placed":
+		s.placed = nil
+		for id, f := range lines(d.Input) {
+			s.placed = append(s.placed, Placed{
+				App: app.ID(f.text("app")), Instance: app.InstanceID(id), Host: f.text("host"),
+				Ports: f.ports(t), Holds: f.resources(t), Attributes: f.rest(),
+			})
+		}
+	case "app":
+		u, err := app.Parse([]byte(d.Input))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := u.ID()
+		s.need = Need{App: u.New(id)}
+	case "choose":
+		return s.choose(t, d)
+	default:
+		t.Fatalf("unknown command %q", d.Cmd)
+	}
+	return ""
+}
+
+func (s *scenario) choose(t *testing.T, d *datadriven.TestData) string {
+	f := fields{}
+	for _, arg := range d.CmdArgs {
+		f[arg.Key] = strings.Join(arg.Vals, ",")
+	}
+	n := s.need
+	n.Instance, n.Host, n.Volume, n.Ports = app.InstanceID(f.text("instance")), f.text("host"), f.text("volume"), f.ports(t)
+	c := Choose(s.offers, n, s.placed)
+	var out strings.Builder
+	fmt.Fprintln(&out, c.Why)
+	if c.Found {
+		fmt.Fprintf(&out, "ports: %v\n", c.Ports)
+	}
+	for _, v := range c.Rejected {
+		if c.Found {
+			fmt.Fprintf(&out, "not %s: %s\n", v.Host, v.Why)
+		}
+	}
+	return out.String()
+}
+
+// fields are the key=value words of one line; reading one takes it out.
+type fields map[string]string
+
+// lines reads "NAME key=value …", in order.
+func lines(input string) func(yield func(string, fields) bool) {
+	return func(yield func(string, fields) bool) {
+		for line := range strings.Lines(input) {
+			words := strings.Fields(line)
+			f := fields{}
+			for _, w := range words[1:] {
+				key, value, _ := strings.Cut(w, "=")
+				f[key] = value
+			}
+			if !yield(words[0], f) {
+				return
+			}
+		}
+	}
+}
+
+func (f fields) text(key string) string {
+	v := f[key]
+	delete(f, key)
+	return v
+}
+
+func (f fields) list(key string) []string {
+	if v := f.text(key); v != "" {
+		return strings.Split(v, ",")
+	}
+	return nil
+}
+
+func (f fields) number(t *testing.T, key string) float64 {
+	v := f.text(key)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.ParseFloat(v, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (f fields) resources(t *testing.T) Resources {
+	return Resources{CPUs: f.number(t, "cpus"), Mem: f.number(t, "mem"), Disk: f.number(t, "disk")}
+}
+
+func (f fields) ranges(t *testing.T) Ranges {
+	var r Ranges
+	for _, part := range f.list("ports") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		begin, err1 := strconv.Atoi(from)
+		end, err2 := strconv.Atoi(to)
+		if err1 != nil || err2 != nil {
+			t.Fatalf("bad port range %q", part)
+		}
+		r = append(r, Range{begin, end})
+	}
+	return r
+}
+
+func (f fields) ports(t *testing.T) []int {
+	var ports []int
+	for _, r := range f.ranges(t) {
+		ports = append(ports, r.Begin)
+	}
+	return ports
+}
+
+func (f fields) rest() map[string]string { return maps.Clone(f) }

@@ -1,0 +1,126 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/store"
+)
+
+// carryOut does what the plan says, as far as it can, and reports whether anything changed. What cannot be placed becomes
+// a wait of the plan. After a write the store has not confirmed nothing more is done.
+func (l *loop) carryOut(plan *deploy.Plan) bool {
+	acted := false
+	for _, a := range plan.Actions {
+		if l.stale {
+			return true
+		}
+		switch a := a.(type) {
+		case deploy.Launch:
+			why := l.launch(a)
+			if why != "" {
+				plan.Waits = append(plan.Waits, deploy.Wait{App: a.App, Instance: a.Instance, Why: why})
+				continue
+			}
+		case deploy.Stop:
+			l.stop(a)
+		case deploy.SetGoal:
+			i := l.instances[a.Instance]
+			i.Goal = a.Goal
+			l.save(i)
+		case deploy.Forget:
+			l.forget(a.Instance)
+		case deploy.Handover:
+			l.handOver(a)
+		case deploy.Advance:
+			l.advance(a)
+		case deploy.Finish:
+			l.finish(a)
+		}
+		acted = true
+	}
+	return acted
+}
+
+// stop stores that the task is to end and then asks the driver for it.
+func (l *loop) stop(a deploy.Stop) {
+	i := l.instances[a.Instance]
+	again := i.Stopping != nil
+	i.Goal, i.Led, i.Clean = a.Goal, a.Led, false
+	i.Stopping = &deploy.Stopping{At: app.At(time.Now()), Cause: a.Cause}
+	if !l.save(i) {
+		return
+	}
+	if !again {
+		l.tell(Event{Kind: EventStopping, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: a.Cause})
+	}
+	l.kill(i)
+}
+
+// kill asks the driver to end the task. A request that gets lost is repeated by deploy when no answer comes.
+func (l *loop) kill(i deploy.Instance) {
+	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	defer cancel()
+	if err := l.s.driver.Kill(ctx, i.Task(), i.Grace()); err != nil {
+		l.s.log.WarnContext(ctx, "the driver did not take a request to end a task", slog.String("task", string(i.Task())), slog.Any("err", err))
+	}
+}
+
+func (l *loop) forget(id app.InstanceID) {
+	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	defer cancel()
+	if err := l.s.store.DeleteInstance(ctx, id); err != nil {
+		l.lost(err)
+		return
+	}
+	l.forgetRoles(l.instances[id].App)
+	delete(l.instances, id)
+}
+
+// advance begins a step of a deployment.
+func (l *loop) advance(a deploy.Advance) {
+	defs := l.defs
+	defs.Deployments = slices.Clone(defs.Deployments)
+	for n := range defs.Deployments {
+		d := &defs.Deployments[n]
+		if d.ID != a.Deployment {
+			continue
+		}
+		d.CurrentStep = a.Step
+		if l.saveDefinitions(defs) == nil {
+			l.tellDeployment(*d, fmt.Sprintf("step %d of %d began", a.Step, len(d.Steps)))
+		}
+	}
+}
+
+func (l *loop) finish(a deploy.Finish) {
+	defs := l.defs
+	n := slices.IndexFunc(defs.Deployments, func(d store.Deployment) bool { return d.ID == a.Deployment })
+	done := defs.Deployments[n]
+	defs.Deployments = without(defs.Deployments, []string{a.Deployment})
+	if l.saveDefinitions(defs) == nil {
+		l.tellDeployment(done, "done")
+	}
+}
+
+// tellDeployment publishes where a deployment is. One that touches several apps is told of with the first.
+func (l *loop) tellDeployment(d store.Deployment, text string) {
+	l.tell(Event{Kind: EventDeployment, App: d.AffectedApps[0], Deployment: d.ID, Text: text})
+}
+
+// saveDefinitions stores definitions and deployments and takes them over.
+func (l *loop) saveDefinitions(defs store.Definitions) error {
+	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	defer cancel()
+	if err := l.s.store.SaveDefinitions(ctx, defs); err != nil {
+		l.lost(err)
+		return err
+	}
+	l.defs = defs
+	return nil
+}

@@ -1,0 +1,183 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/store"
+)
+
+// Apply edits the definitions and starts a deployment for the difference. change works on a copy of all definitions
+// while nothing else can change them; its error is returned as it is and nothing is changed. Without force, apps that a
+// deployment touches already are refused with an [*app.LockedError]; with force that deployment is given up. A store that
+// does not answer is [app.ErrUnavailable]: the change may have been made.
+func (s *Scheduler) Apply(ctx context.Context, change func(apps map[app.ID]app.App) error, force bool) (app.Deployment, error) {
+	var d app.Deployment
+	var err error
+	called := s.call(ctx, func(l *loop) { //nolint:contextcheck // a request that goes away must not leave a write of which nobody knows
+		next := maps.Clone(l.defs.Apps)
+		for id, a := range next {
+			next[id] = a.Clone()
+		}
+		if err = l.available(); err != nil {
+			return
+		}
+		if err = change(next); err == nil {
+			d, err = l.deploy(next, force)
+		}
+	})
+	if called != nil {
+		return app.Deployment{}, called
+	}
+	return d, err
+}
+
+// Cancel ends a running deployment. With force it is given up where it is; without, the deployment that is returned leads
+// back to the definitions from before it. False means that no such deployment runs.
+func (s *Scheduler) Cancel(ctx context.Context, id string, force bool) (app.Deployment, bool, error) {
+	var d app.Deployment
+	var known bool
+	var err error
+	called := s.call(ctx, func(l *loop) { //nolint:contextcheck // as in Apply
+		if err = l.available(); err != nil {
+			return
+		}
+		d, known, err = l.cancel(id, force)
+	})
+	if called != nil {
+		return app.Deployment{}, false, called
+	}
+	return d, known, err
+}
+
+// available reports whether a change can be stored.
+func (l *loop) available() error {
+	switch {
+	case l.storeWhy != "":
+		return fmt.Errorf("%w: %s", app.ErrUnavailable, l.storeWhy)
+	case !l.loaded || l.stale:
+		return fmt.Errorf("%w: its state is not read yet", app.ErrUnavailable)
+	}
+	return nil
+}
+
+// deploy makes next the definitions and opens a deployment, unless no task is touched by the change.
+func (l *loop) deploy(next map[app.ID]app.App, force bool) (app.Deployment, error) {
+	changed := changedApps(l.defs.Apps, next)
+	var locked []store.Deployment
+	var locks []string
+	for _, d := range l.defs.Deployments {
+		if slices.ContainsFunc(changed, d.Affects) {
+			locked, locks = append(locked, d), append(locks, d.ID)
+		}
+	}
+	if len(locks) > 0 && !force {
+		return app.Deployment{}, &app.LockedError{Deployments: locks}
+	}
+	steps := deploy.Steps(unfinished(l.defs.Apps, locked), next)
+	d := store.Deployment{
+		Deployment: app.Deployment{ID: uuid(), Version: app.At(time.Now()), Steps: steps, AffectedApps: deploy.Affected(steps)},
+		Before:     map[app.ID]*app.App{},
+	}
+	for _, id := range d.AffectedApps {
+		d.Before[id] = nil
+		if a, there := l.defs.Apps[id]; there {
+			d.Before[id] = &a
+		}
+	}
+	if len(changed) == 0 {
+		return d.Deployment, nil
+	}
+	defs := store.Definitions{Apps: next, Deployments: without(l.defs.Deployments, locks)}
+	if len(steps) > 0 {
+		defs.Deployments = append(defs.Deployments, d)
+	}
+	if err := l.saveDefinitions(defs); err != nil {
+		return app.Deployment{}, fmt.Errorf("%w: %w", app.ErrUnavailable, err)
+	}
+	for _, given := range locked {
+		l.tellDeployment(given, "given up for a newer one")
+	}
+	if len(steps) > 0 {
+		l.tellDeployment(d, "began")
+	}
+	l.publish() // whoever asked may look at once
+	return d.Deployment, nil
+}
+
+// unfinished is old with the apps whose restart is given up half-way as they were before it: what takes its place has to
+// finish the restart.
+func unfinished(old map[app.ID]app.App, given []store.Deployment) map[app.ID]app.App {
+	old = maps.Clone(old)
+	for _, d := range given {
+		for id, before := range d.Before {
+			if _, there := old[id]; there && before != nil {
+				old[id] = *before
+			}
+		}
+	}
+	return old
+}
+
+func without(list []store.Deployment, ids []string) []store.Deployment {
+	return slices.DeleteFunc(slices.Clone(list), func(d store.Deployment) bool { return slices.Contains(ids, d.ID) })
+}
+
+// changedApps are the apps of which there is another version, or that are there in only one of the two, sorted.
+func changedApps(old, next map[app.ID]app.App) []app.ID {
+	var changed []app.ID
+	for id, a := range next {
+		if before, there := old[id]; !there || before.Version != a.Version {
+			changed = append(changed, id)
+		}
+	}
+	for id := range old {
+		if _, stays := next[id]; !stays {
+			changed = append(changed, id)
+		}
+	}
+	slices.Sort(changed)
+	return changed
+}
+
+func (l *loop) cancel(id string, force bool) (app.Deployment, bool, error) {
+	n := slices.IndexFunc(l.defs.Deployments, func(d store.Deployment) bool { return d.ID == id })
+	if n < 0 {
+		return app.Deployment{}, false, nil
+	}
+	d := l.defs.Deployments[n]
+	if !force {
+		back, err := l.deploy(undo(l.defs.Apps, d), true)
+		return back, true, err
+	}
+	defs := store.Definitions{Apps: l.defs.Apps, Deployments: without(l.defs.Deployments, []string{id})}
+	if err := l.saveDefinitions(defs); err != nil {
+		return app.Deployment{}, true, fmt.Errorf("%w: %w", app.ErrUnavailable, err)
+	}
+	l.tellDeployment(d, "given up")
+	l.publish()
+	return d.Deployment, true, nil
+}
+
+// undo is apps with those the deployment touches as they were before it, as new versions.
+func undo(apps map[app.ID]app.App, d store.Deployment) map[app.ID]app.App {
+	now := app.At(time.Now())
+	back := maps.Clone(apps)
+	for id, before := range d.Before {
+		present, there := apps[id]
+		switch {
+		case before == nil:
+			delete(back, id)
+		case there:
+			back[id] = before.Revised(present, now)
+		default:
+			back[id] = before.Created(now)
+		}
+	}
+	return back
+}

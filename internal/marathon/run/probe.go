@@ -1,0 +1,99 @@
+package run
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+)
+
+// target is where one check goes.
+type target struct {
+	check   app.HealthCheck
+	address string
+	port    int
+}
+
+func (t target) hostPort() string { return net.JoinHostPort(t.address, strconv.Itoa(t.port)) }
+
+var errProbeTimeout = errors.New("no answer in time")
+
+// probe runs one check once: 200 to 399 is healthy, redirects are not followed, certificates not verified.
+func (s *Scheduler) probe(ctx context.Context, t target) deploy.Probe {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(t.check.TimeoutSeconds)*time.Second, errProbeTimeout)
+	defer cancel()
+	if t.check.Protocol == app.ProtocolTCP {
+		conn, err := s.cfg.Dial(ctx, "tcp", t.hostPort())
+		if err != nil {
+			return deploy.Probe{Cause: cause(ctx, err)}
+		}
+		return deploy.Probe{OK: conn.Close() == nil}
+	}
+	code, err := s.get(ctx, strings.ToLower(string(t.check.Protocol))+"://"+t.hostPort()+"/"+strings.TrimPrefix(t.check.Path, "/"))
+	switch {
+	case err != nil:
+		return deploy.Probe{Cause: cause(ctx, err)}
+	case code < 200 && t.check.IgnoreHTTP1xx:
+		return deploy.Probe{Skip: true}
+	case code >= 200 && code < 400:
+		return deploy.Probe{OK: true}
+	}
+	return deploy.Probe{Cause: fmt.Sprintf("HTTP status %d", code)}
+}
+
+// alive reports whether an agent says anything at all.
+func (s *Scheduler) alive(ctx context.Context, i deploy.Instance, check app.HealthCheck) bool {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(check.TimeoutSeconds)*time.Second, errProbeTimeout)
+	defer cancel()
+	_, err := s.get(ctx, agentURL(i)+"/liveness")
+	return err == nil
+}
+
+// errInformational ends a request at an informational answer, which net/http would pass over.
+var errInformational = errors.New("informational answer")
+
+// get asks on a connection of its own: a probe that finds an old one broken would say nothing about the task.
+func (s *Scheduler) get(ctx context.Context, url string) (int, error) {
+	informational := 0
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
+			informational = code
+			return errInformational
+		},
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	transport := &http.Transport{
+		DialContext:       s.cfg.Dial,
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // as in Marathon: the question is whether it serves
+	}
+	resp, err := transport.RoundTrip(req)
+	if errors.Is(err, errInformational) {
+		return informational, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// cause is why a probe failed, in a word or two.
+func cause(ctx context.Context, err error) string {
+	if ctx.Err() != nil {
+		return context.Cause(ctx).Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,171 @@
+package run
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+)
+
+// firstProbe bounds how long after its start a task is probed for the first time.
+const firstProbe = 5 * time.Second
+
+// probes are the health checks of one running task.
+type probes struct {
+	task    app.TaskID
+	checks  []app.HealthCheck
+	cancel  context.CancelFunc
+	tallies []app.HealthResult // one for each check; meaningful where probed is true
+	probed  []bool
+	silence deploy.Silence // of the agent of a PostgreSQL member
+}
+
+// syncProbes starts the checks of tasks that run, and ends those of tasks that do not or whose checks have changed.
+func (l *loop) syncProbes() {
+	for id, p := range l.probes {
+		i, there := l.instances[id]
+		if !there || !probable(i) || i.Task() != p.task || !reflect.DeepEqual(p.checks, l.defs.Apps[i.App].HealthChecks) {
+			p.cancel()
+			delete(l.probes, id)
+		}
+	}
+	for id, i := range l.instances {
+		if def := l.defs.Apps[i.App]; l.probes[id] == nil && probable(i) && deploy.Probed(def) {
+			l.probes[id] = l.startProbes(i, def)
+		}
+	}
+}
+
+// probable reports whether it makes sense to ask a task how it is.
+func probable(i deploy.Instance) bool { return i.State == app.TaskRunning && i.Stopping == nil }
+
+func (l *loop) startProbes(i deploy.Instance, def app.App) *probes {
+	ctx, cancel := context.WithCancel(l.ctx)
+	p := &probes{
+		task: i.Task(), checks: def.HealthChecks, cancel: cancel,
+		tallies: make([]app.HealthResult, len(def.HealthChecks)), probed: make([]bool, len(def.HealthChecks)),
+	}
+	asked := false
+	for n, check := range def.HealthChecks {
+		if !deploy.ProbedHere(check) {
+			continue
+		}
+		t := target{check: check, address: i.Address, port: checkPort(def, i, check)}
+		l.work.Go(func() { l.repeat(ctx, check, func() { l.probe(ctx, i, n, t) }) })
+		if i.AgentPort != 0 && !asked {
+			asked = true // the first check sets the pace
+			l.work.Go(func() { l.repeat(ctx, check, func() { l.listen(ctx, i, check) }) })
+		}
+	}
+	return p
+}
+
+// checkPort is the host port a check goes to.
+func checkPort(def app.App, i deploy.Instance, check app.HealthCheck) int {
+	if check.Port != nil {
+		return *check.Port
+	}
+	if check.PortIndex == nil || *check.PortIndex >= len(i.Ports) {
+		return 0
+	}
+	if port := i.Ports[*check.PortIndex]; port != 0 {
+		return port
+	}
+	return def.Ports()[*check.PortIndex].ContainerPort
+}
+
+// repeat runs a probe at the interval of its check until ctx ends.
+func (l *loop) repeat(ctx context.Context, check app.HealthCheck, probe func()) {
+	interval := time.Duration(max(check.IntervalSeconds, 1)) * time.Second
+	timer := time.NewTimer(min(interval, firstProbe))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		timer.Reset(interval)
+		probe()
+	}
+}
+
+// probe runs one check once and hands the result to the loop.
+func (l *loop) probe(ctx context.Context, i deploy.Instance, n int, t target) {
+	result := l.s.probe(ctx, t)
+	if ctx.Err() != nil {
+		return
+	}
+	l.post(func(l *loop) {
+		p := l.probes[i.ID]
+		if p == nil || p.task != i.Task() || n >= len(p.tallies) {
+			return
+		}
+		before := p.tallies[n]
+		after := deploy.Tally(before, t.check, result, l.instances[i.ID].StartedAt, time.Now())
+		if after == before {
+			return
+		}
+		after.InstanceID = i.ID
+		if before.Alive && !after.Alive {
+			l.tell(Event{Kind: EventUnhealthy, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: result.Cause})
+		}
+		p.tallies[n], p.probed[n] = after, true
+	})
+}
+
+// listen asks an agent whether it is there at all.
+func (l *loop) listen(ctx context.Context, i deploy.Instance, check app.HealthCheck) {
+	answered := l.s.alive(ctx, i, check)
+	if ctx.Err() != nil {
+		return
+	}
+	l.post(func(l *loop) {
+		if p := l.probes[i.ID]; p != nil && p.task == i.Task() {
+			p.silence = p.silence.Next(answered, check, l.instances[i.ID].StartedAt, time.Now())
+		}
+	})
+}
+
+// results are the results so far, none before the first probe has ended.
+func (p *probes) results() []app.HealthResult {
+	if p == nil {
+		return nil
+	}
+	var results []app.HealthResult
+	for n, r := range p.tallies {
+		if p.probed[n] {
+			results = append(results, r)
+		}
+	}
+	return results
+}
+
+// health is what the checks say about every instance that is probed.
+func (l *loop) health() map[app.InstanceID]deploy.Health {
+	all := map[app.InstanceID]deploy.Health{}
+	for id, p := range l.probes {
+		all[id] = p.health(l.instances[id].Postgres)
+	}
+	return all
+}
+
+func (p *probes) health(postgres bool) deploy.Health {
+	h := deploy.Health{Healthy: true}
+	for n, check := range p.checks {
+		if !deploy.ProbedHere(check) {
+			continue
+		}
+		h.Healthy = h.Healthy && p.probed[n] && p.tallies[n].Alive
+		why := deploy.Exhausted(p.tallies[n], check)
+		if postgres {
+			why = p.silence.TooLong(check)
+		}
+		if h.Kill == "" {
+			h.Kill = why
+		}
+	}
+	return h
+}

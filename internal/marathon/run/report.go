@@ -1,0 +1,113 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+)
+
+// hear takes an event of the driver.
+func (l *loop) hear(e driver.Event) {
+	switch e := e.(type) {
+	case driver.StatusChanged:
+		l.reports = append(l.reports, e.Status)
+	case driver.Reconciled:
+		l.heard = true
+	case driver.OffersChanged:
+		l.lookAtHosts()
+	}
+}
+
+// storeReports stores what the driver reported, in order, and acknowledges each report after that. False when the store
+// did not confirm: the reports are kept, and the driver keeps them too.
+func (l *loop) storeReports() bool {
+	for len(l.reports) > 0 {
+		if l.stale {
+			return false
+		}
+		if !l.storeReport(l.reports[0]) {
+			return false
+		}
+		l.ack(l.reports[0])
+		l.reports = l.reports[1:]
+	}
+	return true
+}
+
+func (l *loop) ack(s driver.Status) {
+	if s.ID == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	defer cancel()
+	if err := l.s.driver.Ack(ctx, s); err != nil {
+		l.s.log.WarnContext(ctx, "a status could not be acknowledged and will come again", slog.String("task", string(s.Task)), slog.Any("err", err))
+	}
+}
+
+// storeReport settles one report; false when it could not be stored.
+func (l *loop) storeReport(s driver.Status) bool {
+	old, known := l.instances[s.Task.Instance()]
+	switch {
+	case !known || s.Task.Incarnation() > old.Incarnation:
+		l.meetStranger(s)
+		return true
+	case s.Task.Incarnation() < old.Incarnation:
+		return true // the end of an earlier task, told late
+	}
+	now := deploy.Observe(old, deploy.Report{State: s.State, Message: s.Message}, time.Now())
+	if !reflect.DeepEqual(old, now) && !l.save(now) {
+		return false
+	}
+	delete(l.unconfirmed, old.ID)
+	l.tellReport(old, now)
+	return true
+}
+
+// meetStranger remembers a living task that the store does not know, or knows by an earlier incarnation only. It is not
+// touched, and neither is anything else of its app: it is the store that must be wrong.
+func (l *loop) meetStranger(s driver.Status) {
+	if s.State.Terminal() {
+		delete(l.strangers, s.Task)
+		return
+	}
+	if l.strangers[s.Task] {
+		return
+	}
+	l.strangers[s.Task] = true
+	l.tell(Event{
+		Kind: EventStranger, App: s.Task.Instance().App(), Instance: s.Task.Instance(), Task: s.Task, Host: s.Host,
+		Text: "a task runs that the store does not know; nothing of its app is started or stopped",
+	})
+}
+
+// tellReport publishes what changed with a report.
+func (l *loop) tellReport(old, now deploy.Instance) {
+	e := Event{App: now.App, Instance: now.ID, Task: now.Task(), Host: now.Host}
+	switch {
+	case old.Live() && !now.Live():
+		e.Kind, e.Text = EventEnded, ending(now)
+	case old.State == now.State:
+		return
+	case now.Unreachable():
+		e.Kind, e.Text = EventUnreachable, cmp.Or(now.Message, "its host does not answer")
+	case now.State == app.TaskRunning:
+		e.Kind, e.Text = EventRunning, "runs on "+now.Host
+	default:
+		return
+	}
+	l.tell(e)
+}
+
+func ending(i deploy.Instance) string {
+	if i.Message == "" {
+		return string(i.State)
+	}
+	return string(i.State) + ": " + i.Message
+}

@@ -1,0 +1,137 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/store"
+)
+
+// ready reports whether the state can be acted on: read from the store, known to the driver, and the driver asked about
+// every task. An error is one that waiting does not cure.
+func (l *loop) ready() (bool, error) {
+	if l.stale {
+		if ok, err := l.load(); !ok {
+			return false, err
+		}
+	}
+	if !l.subscribed {
+		if ok, err := l.subscribe(); !ok {
+			return false, err
+		}
+	}
+	return l.confirm(), nil
+}
+
+// load reads the state. What it replaces came from the same store, so only reports that are not stored are kept.
+func (l *loop) load() (bool, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	defer cancel()
+	state, err := l.s.store.Load(ctx)
+	switch {
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, store.ErrSchema), errors.Is(err, store.ErrOlder):
+		return false, err
+	case err != nil:
+		l.lost(err)
+		return false, nil
+	}
+	if l.storeWhy != "" {
+		l.tell(Event{Kind: EventStore, Text: "the store answers again"})
+	}
+	l.loaded, l.stale, l.storeWhy = true, false, ""
+	l.framework, l.defs = state.Framework, state.Definitions
+	l.instances, l.unconfirmed = map[app.InstanceID]deploy.Instance{}, map[app.InstanceID]bool{}
+	for _, i := range state.Instances {
+		l.set(i)
+		// What was stored may never have been asked of the driver: it has to say so.
+		if i.Live() || i.Stopping != nil {
+			l.unconfirmed[i.ID] = true
+		}
+	}
+	l.reconciled = time.Time{}
+	return true, nil
+}
+
+// subscribe introduces the scheduler to the driver.
+func (l *loop) subscribe() (bool, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	defer cancel()
+	framework, err := l.s.driver.Subscribe(ctx, l.framework)
+	switch {
+	case errors.Is(err, driver.ErrForeign):
+		return false, err
+	case err != nil:
+		l.s.log.WarnContext(ctx, "the driver does not answer", slog.Any("err", err))
+		return false, nil
+	}
+	if framework != l.framework {
+		ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+		defer cancel()
+		if err := l.s.store.SaveFramework(ctx, framework); err != nil {
+			l.lost(err)
+			return false, nil
+		}
+		l.framework = framework
+	}
+	l.subscribed = true
+	l.lookAtHosts()
+	return true, nil
+}
+
+// confirm asks the driver about the tasks it has not spoken of, again and again, and waits until it has heard the answers
+// once. They are reports like all others. It also repeats the stops under way: the last scheduler may have died between
+// storing one and asking for it.
+func (l *loop) confirm() bool {
+	if len(l.unconfirmed) == 0 && !l.reconciled.IsZero() {
+		return l.heard
+	}
+	next := l.reconciled.Add(askAgain)
+	if time.Now().Before(next) {
+		l.wakeAt(next)
+		return l.heard
+	}
+	var known []driver.Known
+	for _, id := range slices.Sorted(maps.Keys(l.unconfirmed)) {
+		known = append(known, driver.Known{Task: l.instances[id].Task(), Host: l.instances[id].Host})
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	defer cancel()
+	if err := l.s.driver.Reconcile(ctx, known); err != nil {
+		l.s.log.WarnContext(ctx, "the driver does not answer", slog.Any("err", err))
+		return false
+	}
+	l.reconciled = time.Now()
+	l.wakeAt(l.reconciled.Add(askAgain))
+	for _, i := range l.instances {
+		if i.Stopping != nil {
+			l.kill(i)
+		}
+	}
+	return l.heard
+}
+
+// lookAtHosts learns which hosts have no power.
+func (l *loop) lookAtHosts() {
+	power, ok := l.s.driver.(driver.Switchable)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	defer cancel()
+	hosts, err := power.Hosts(ctx)
+	if err != nil {
+		l.s.log.WarnContext(ctx, "the driver does not tell its hosts", slog.Any("err", err))
+		return
+	}
+	l.down = map[string]bool{}
+	for _, h := range hosts {
+		l.down[h.Name] = h.State == driver.HostStopped
+	}
+}

@@ -1,0 +1,146 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+)
+
+// picture is what readers see. It is replaced as a whole and never changed.
+type picture struct {
+	framework   string
+	apps        []app.App // sorted by id
+	tasks       map[app.ID][]app.Task
+	deployments []app.Deployment
+	waits       []deploy.Wait
+}
+
+// publish makes a new picture, and wakes who waits for everything to have stopped.
+func (l *loop) publish() {
+	l.syncProbes()
+	p := &picture{framework: l.framework, tasks: map[app.ID][]app.Task{}}
+	for _, id := range slices.Sorted(maps.Keys(l.defs.Apps)) {
+		p.apps = append(p.apps, l.defs.Apps[id])
+	}
+	for _, id := range slices.Sorted(maps.Keys(l.instances)) {
+		if i := l.instances[id]; i.Live() {
+			p.tasks[i.App] = append(p.tasks[i.App], l.task(i))
+		}
+	}
+	for _, d := range l.defs.Deployments {
+		p.deployments = append(p.deployments, d.Deployment)
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(l.waits), compareWaits) {
+		p.waits = append(p.waits, l.waits[key])
+	}
+	l.s.picture.Store(p)
+	if !l.halted.IsZero() && l.allStopped() {
+		for _, c := range l.halts {
+			close(c)
+		}
+		l.halts = nil
+	}
+}
+
+func compareWaits(a, b waitKey) int {
+	if c := strings.Compare(string(a.app), string(b.app)); c != 0 {
+		return c
+	}
+	return strings.Compare(string(a.instance), string(b.instance))
+}
+
+// task is an instance as the API shows it.
+func (l *loop) task(i deploy.Instance) app.Task {
+	t := app.Task{
+		ID: i.Task(), AppID: i.App, Host: i.Host, Ports: i.Ports, SlaveID: i.AgentID, State: i.State, StagedAt: i.StagedAt,
+		StartedAt: i.StartedAt, Version: i.Version, Region: i.Attributes["region"], Zone: i.Attributes["zone"],
+		Role: l.defs.Apps[i.App].Role, HealthCheckResults: l.probes[i.ID].results(),
+	}
+	if i.Address != "" {
+		t.IPAddresses = []app.IPAddress{{IPAddress: i.Address, Protocol: "IPv4"}}
+		if strings.Contains(i.Address, ":") {
+			t.IPAddresses[0].Protocol = "IPv6"
+		}
+	}
+	return t
+}
+
+// FrameworkID is the id under which the driver knows the scheduler, empty before the first answer of the driver.
+func (s *Scheduler) FrameworkID() string { return s.picture.Load().framework }
+
+// Apps are all definitions, sorted by id.
+func (s *Scheduler) Apps() []app.App {
+	apps := []app.App{}
+	for _, a := range s.picture.Load().apps {
+		apps = append(apps, a.Clone())
+	}
+	return apps
+}
+
+// App is one definition; false when there is none.
+func (s *Scheduler) App(id app.ID) (app.App, bool) {
+	for _, a := range s.picture.Load().apps {
+		if a.ID == id {
+			return a.Clone(), true
+		}
+	}
+	return app.App{}, false
+}
+
+// Tasks are the living tasks of one app, sorted by id.
+func (s *Scheduler) Tasks(id app.ID) []app.Task { return slices.Clone(s.picture.Load().tasks[id]) }
+
+// Deployments are the running deployments, oldest first.
+func (s *Scheduler) Deployments() []app.Deployment {
+	return slices.Clone(s.picture.Load().deployments)
+}
+
+// Waits are the things that are wanted and not done now, each with its reason.
+func (s *Scheduler) Waits() []deploy.Wait { return slices.Clone(s.picture.Load().waits) }
+
+var errNoSwitch = errors.New("the hosts of this driver cannot be switched")
+
+// Switchable reports whether the driver's hosts have a power switch, so that the methods below mean something.
+func (s *Scheduler) Switchable() bool {
+	_, ok := s.driver.(driver.Switchable)
+	return ok
+}
+
+// Hosts are the driver's hosts, none when they have no switch or the driver does not answer.
+func (s *Scheduler) Hosts() []app.HostStatus {
+	power, ok := s.driver.(driver.Switchable)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), driverTimeout)
+	defer cancel()
+	hosts, err := power.Hosts(ctx)
+	if err != nil {
+		return nil
+	}
+	return hosts
+}
+
+// KillHost cuts the power of a host: everything on it ends at once.
+func (s *Scheduler) KillHost(ctx context.Context, name string) error {
+	power, ok := s.driver.(driver.Switchable)
+	if !ok {
+		return errNoSwitch
+	}
+	return power.KillHost(ctx, name)
+}
+
+// StartHost gives a host its power back.
+func (s *Scheduler) StartHost(ctx context.Context, name string) error {
+	power, ok := s.driver.(driver.Switchable)
+	if !ok {
+		return errNoSwitch
+	}
+	return power.StartHost(ctx, name)
+}

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/kv"
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+)
+
+// schema is the version of the documents this program writes and the highest it reads.
+const schema = 1
+
+// Keys below the prefix.
+const (
+	keyHeader      = "header"
+	keyDefinitions = "definitions"
+	keyInstances   = "instances/"
+)
+
+// header is the first document.
+type header struct {
+	Schema    int    `json:"schema"`
+	Framework string `json:"framework"`
+}
+
+// Definitions are what is wanted, and the way there.
+type Definitions struct {
+	Apps        map[app.ID]app.App `json:"apps"`
+	Deployments []Deployment       `json:"deployments"` // oldest first
+}
+
+// Deployment is an open deployment with what is needed to lead back.
+type Deployment struct {
+	app.Deployment
+	// Before are the affected apps as they were, nil for one that was not there.
+	Before map[app.ID]*app.App
+}
+
+// deploymentJSON keeps the two parts apart: app.Deployment has a JSON of its own.
+type deploymentJSON struct {
+	Deployment app.Deployment      `json:"deployment"`
+	Before     map[app.ID]*app.App `json:"before"`
+}
+
+// MarshalJSON writes both parts.
+func (d Deployment) MarshalJSON() ([]byte, error) {
+	return json.Marshal(deploymentJSON{d.Deployment, d.Before})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (d *Deployment) UnmarshalJSON(b []byte) error {
+	var v deploymentJSON
+	err := json.Unmarshal(b, &v)
+	d.Deployment, d.Before = v.Deployment, v.Before
+	return err
+}
+
+// State is everything that is stored.
+type State struct {
+	Framework string // empty before the first subscription
+	Definitions
+	Instances []deploy.Instance // sorted by id
+}
+
+// read makes a state of what lies below the prefix.
+func read(prefix string, pairs []kv.Pair) (State, error) {
+	state := State{Definitions: Definitions{Apps: map[app.ID]app.App{}}}
+	var head *header
+	for _, pair := range pairs {
+		var err error
+		switch key := strings.TrimPrefix(pair.Key, prefix); {
+		case key == keyHeader:
+			err = decode(pair, &head)
+		case key == keyDefinitions:
+			err = decode(pair, &state.Definitions)
+		case strings.HasPrefix(key, keyInstances):
+			var i deploy.Instance
+			err = decode(pair, &i)
+			state.Instances = append(state.Instances, i)
+		}
+		if err != nil {
+			return State{}, err
+		}
+	}
+	return state, check(&state, head, len(pairs))
+}
+
+func decode(pair kv.Pair, v any) error {
+	if err := json.Unmarshal([]byte(pair.Value), v); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, pair.Key, err)
+	}
+	return nil
+}
+
+func check(state *State, head *header, documents int) error {
+	switch {
+	case head == nil && documents > 0:
+		return fmt.Errorf("%w: there are %d documents but no header", ErrDamaged, documents)
+	case head == nil:
+		return nil
+	case head.Schema > schema:
+		return fmt.Errorf("%w: it has schema %d, this program knows %d; use the newer program", ErrSchema, head.Schema, schema)
+	}
+	state.Framework = head.Framework
+	if state.Apps == nil {
+		state.Apps = map[app.ID]app.App{}
+	}
+	return nil
+}

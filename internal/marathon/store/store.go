@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/pgbaton/pgbaton/internal/kv"
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+)
+
+// The errors beside those of kv.
+var (
+	ErrStale   = errors.New("the state has to be read again first")
+	ErrDamaged = errors.New("the scheduler's state is damaged")
+	ErrSchema  = errors.New("the scheduler's state was written by a newer program")
+	ErrOlder   = errors.New("the scheduler's state is older than it was")
+)
+
+// Store reads and writes the state. It belongs to one goroutine.
+type Store struct {
+	kv       kv.Store
+	prefix   string
+	versions map[string]kv.Version // of the documents as they were last read or written
+	seen     kv.Version            // the highest revision that was read
+	fresh    bool                  // versions are those of the store, as far as anybody can know
+}
+
+// New makes a store whose keys begin with prefix, "/pgbaton/scheduler/" for example. Load comes before any write.
+func New(store kv.Store, prefix string) *Store { return &Store{kv: store, prefix: prefix} }
+
+// Load reads everything at one revision.
+func (s *Store) Load(ctx context.Context) (State, error) {
+	s.fresh = false
+	snapshot, err := s.kv.List(ctx, s.prefix)
+	if err != nil {
+		return State{}, fmt.Errorf("read the scheduler's state: %w", err)
+	}
+	if snapshot.Revision < s.seen {
+		return State{}, fmt.Errorf("%w: its revision went back from %d to %d", ErrOlder, s.seen, snapshot.Revision)
+	}
+	state, err := read(s.prefix, snapshot.Pairs)
+	if err != nil {
+		return State{}, err
+	}
+	s.versions = map[string]kv.Version{}
+	for _, pair := range snapshot.Pairs {
+		s.versions[pair.Key] = pair.Version
+	}
+	s.seen, s.fresh = snapshot.Revision, true
+	return state, nil
+}
+
+// SaveFramework remembers the id under which the driver knows this scheduler.
+func (s *Store) SaveFramework(ctx context.Context, id string) error {
+	return s.save(ctx, keyHeader, header{Schema: schema, Framework: id})
+}
+
+// SaveDefinitions replaces apps and deployments together.
+func (s *Store) SaveDefinitions(ctx context.Context, d Definitions) error {
+	return s.save(ctx, keyDefinitions, d)
+}
+
+// SaveInstance writes one instance.
+func (s *Store) SaveInstance(ctx context.Context, i deploy.Instance) error {
+	return s.save(ctx, keyInstances+string(i.ID), i)
+}
+
+// DeleteInstance removes one instance.
+func (s *Store) DeleteInstance(ctx context.Context, id app.InstanceID) error {
+	key := s.prefix + keyInstances + string(id)
+	version, known := s.versions[key]
+	if !s.fresh {
+		return ErrStale
+	}
+	if !known {
+		return nil
+	}
+	if err := s.kv.Delete(ctx, key, kv.IfVersion(version)); err != nil {
+		s.fresh = false
+		return fmt.Errorf("delete %s: %w", key, err)
+	}
+	delete(s.versions, key)
+	return nil
+}
+
+func (s *Store) save(ctx context.Context, name string, v any) error {
+	if !s.fresh {
+		return ErrStale
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	key, condition := s.prefix+name, kv.IfAbsent()
+	if version, known := s.versions[key]; known {
+		condition = kv.IfVersion(version)
+	}
+	version, err := s.kv.Put(ctx, key, string(b), condition, 0)
+	if err != nil {
+		s.fresh = false
+		return fmt.Errorf("write %s: %w", key, err)
+	}
+	s.versions[key] = version
+	return nil
+}
