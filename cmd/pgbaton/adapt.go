@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/client"
+	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/dcs"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/run"
+)
+
+// picture gives the proxy the documents as the source it asks for.
+type picture struct{ *dcs.Store }
+
+// Watch delivers a value for every change.
+func (p picture) Watch(ctx context.Context, after cluster.Version) <-chan struct{} {
+	return signals(ctx, p.Store.Watch(ctx, after))
+}
+
+// narrated gives the narrator the documents as the picture it asks for.
+type narrated struct{ picture }
+
+// Changes delivers a value when the picture may have changed.
+func (n narrated) Changes(ctx context.Context) <-chan struct{} { return n.Watch(ctx, 0) }
+
+// signals turns changes into bare signals; those that nobody took yet stand for all that follow.
+func signals(ctx context.Context, changes <-chan dcs.Change) <-chan struct{} {
+	out := make(chan struct{}, 1)
+	go func() {
+		defer close(out)
+		for range changes {
+			select {
+			case out <- struct{}{}:
+			case <-ctx.Done():
+			default:
+			}
+		}
+	}()
+	return out
+}
+
+// members lets the scheduler ask agents.
+type members struct{ peers *client.Client }
+
+func newMembers(aliases map[string]string) members { return members{client.New(aliases)} }
+
+// Status asks an agent who its member is. The member's lag is read off the cluster's picture, which any agent gives.
+func (m members) Status(ctx context.Context, apiURL string) (deploy.Member, error) {
+	s, err := m.peers.Status(ctx, apiURL+"/patroni")
+	if err != nil {
+		return deploy.Member{}, err
+	}
+	c, err := m.peers.Cluster(ctx, apiURL+"/cluster")
+	if err != nil {
+		return deploy.Member{}, err
+	}
+	out := deploy.Member{
+		Name: s.Agent.Name, Role: deploy.RoleReplica, State: string(s.State), Lag: -1, Timeline: int(s.Timeline),
+		Streaming: s.ReplicationState == cluster.ReplicationStreaming,
+	}
+	if s.ServerVersion != 0 { // the server answered just now
+		out.Server = deploy.ServerPrimary
+		if s.InRecovery() {
+			out.Server = deploy.ServerStandby
+		}
+	}
+	for _, member := range c.Members {
+		if member.Name != s.Agent.Name {
+			continue
+		}
+		out.Role = deploy.Role(member.Role)
+		if lag, known := member.Lag.(float64); known {
+			out.Lag = int64(lag)
+		}
+	}
+	return out, nil
+}
+
+// Switchover asks an agent to have the lead handed over.
+func (m members) Switchover(ctx context.Context, apiURL, leader, candidate string) error {
+	a, err := m.peers.Send(ctx, http.MethodPost, apiURL+"/switchover", map[string]string{"leader": leader, "candidate": candidate})
+	if err != nil {
+		return err
+	}
+	if !a.OK() {
+		return fmt.Errorf("switchover from %s to %s refused: %s", leader, candidate, a.Text)
+	}
+	return nil
+}
+
+// sentence is what a person is told of the scheduler's doings; empty for what passes by itself.
+func sentence(e run.Event) string {
+	switch e.Kind {
+	case run.EventPlaced:
+		return "an instance is placed on " + e.Text
+	case run.EventRunning:
+		return "the task on " + e.Host + " runs"
+	case run.EventStopping:
+		return "stopping the task on " + e.Host + ": " + e.Text
+	case run.EventEnded:
+		return "the task on " + e.Host + " ended: " + short(e.Text)
+	case run.EventUnreachable:
+		return e.Host + " is unreachable: " + short(e.Text)
+	case run.EventWaiting:
+		if strings.HasPrefix(e.Text, "waiting for it") {
+			return ""
+		}
+		if _, again, ended := strings.Cut(e.Text, "; failure "); ended {
+			return "the task on " + e.Host + ": failure " + again // the end itself was told
+		}
+		return short(e.Text)
+	case run.EventHandover, run.EventStore:
+		return short(e.Text)
+	case run.EventDeployment:
+		return "deployment: " + short(e.Text)
+	case run.EventUnhealthy, run.EventStranger:
+		return e.Host + ": " + short(e.Text)
+	}
+	return short(e.Text)
+}
+
+// short keeps a line a line: the beginning says what, the end of a log says why.
+func short(text string) string {
+	const most, head = 160, 60
+	r := []rune(strings.Join(strings.Fields(text), " "))
+	if len(r) <= most {
+		return string(r)
+	}
+	return string(r[:head]) + " … " + string(r[len(r)-(most-head):])
+}
