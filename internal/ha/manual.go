@@ -27,7 +27,8 @@ func manual(mem *Memory, v View) (Decision, bool) {
 		return do("the "+f.Kind()+" to "+v.Self.Name+" is done: it leads", drop).again(), true
 	}
 	names := candidates(v, f.Candidate)
-	if d, ok := ask(v.Now.Add(-time.Second), v, names, f.Kind()+" requested: asking the candidates"); ok {
+	// Older answers will not do: right after a switchover they show the members as they were before it.
+	if d, ok := ask(v.Now, v, names, f.Kind()+" requested: asking the candidates"); ok {
 		return d, true
 	}
 	ready, checks := readyPeers(v, names, v.Server.Position)
