@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/haproxy"
+	"github.com/pgbaton/pgbaton/internal/peer"
 	"github.com/pgbaton/pgbaton/internal/route"
 )
 
@@ -70,7 +71,7 @@ func FreePort(t *testing.T) netip.AddrPort {
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", peer.Address()+":0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/kv/embedded"
+	"github.com/pgbaton/pgbaton/internal/peer"
 )
 
 // patience is how long a member may take to be ready.
@@ -66,10 +67,10 @@ func Run(t *testing.T, members ...embedded.Member) []*embedded.Server {
 	return servers
 }
 
-// FreeURL returns http://127.0.0.1:port of a port that was free a moment ago.
+// FreeURL returns the URL of a loopback port that was free a moment ago.
 func FreeURL(t *testing.T) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", peer.Address()+":0")
 	if err != nil {
 		t.Fatalf("find a free port: %v", err)
 	}
