@@ -13,7 +13,7 @@ import (
 )
 
 // checks is how every server is checked; the package comment gives the reasons for the numbers.
-const checks = "check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions"
+const checks = "check inter 1s fastinter 700ms fall 3 rise 3 on-marked-down shutdown-sessions"
 
 // removeWithin bounds how long a server may keep the sessions that were ended with it.
 const removeWithin = 2 * time.Second

@@ -24,12 +24,14 @@
 // following its checks. With maintenance the old leader would stay out until somebody came back to let
 // it in, and a check could not say so.
 //
-// The numbers of the checks: inter 1s, fall 2, rise 2. A forced state is overturned only by two checks in
-// a row, so by at least one second of evidence: an old leader that answers 200 for some milliseconds after
-// its key moved does not come up again, a new leader that answers 503 for as long does not go down, and a
-// check that was under way at that instant counts once. (With rise 1 a single stale 200 put the old leader
-// up 0.2 to 0.9 s after it was forced down, with rise 2 it took 1.2 to 1.9 s.) Without us a new leader is
-// followed by the checks alone in about two seconds.
+// The numbers of the checks: inter 1s, fastinter 700ms, fall 3, rise 3. A forced state is overturned only
+// by several checks in a row: an old leader that answers 200 for some milliseconds after its key moved does
+// not come up again, a new leader that answers 503 for as long does not go down, and a check that was under
+// way at that instant counts once. Going down takes at least 1.4 s of evidence, more than the second after
+// which a lost agent is started again: its server served all the while, and with fall 2 it was cut off for
+// two seconds when both checks met the gap. (With rise 1 a single stale 200 put the old leader up 0.2 to
+// 0.9 s after it was forced down.) Rise is as fall, so that without us the old leader is down when the new
+// one comes up, give or take one check: a new leader is then followed by the checks alone in two to three seconds.
 //
 // An old leader whose agent answers 200 for longer is put up by HAProxy all the same. HAProxy tells that
 // at once on a datagram socket (its log), Process.Wake passes it on, and it is taken down again within
@@ -39,7 +41,7 @@
 // goes by then. At the usual two seconds a client that connected just before the leader moved waited for
 // one; at 250 ms it is there after a quarter of that.
 //
-// A leader that is slow or cut off from here is taken down by two failed checks and comes up by two good
+// A leader that is slow or cut off from here is taken down by three failed checks and comes up by three good
 // ones; nobody overrides that (see package route).
 //
 // # Its life
