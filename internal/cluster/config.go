@@ -43,10 +43,35 @@ type Settings struct {
 	// PrimaryStartTimeout is how long a crashed primary may take to start before another member is
 	// preferred; zero prefers another member at once.
 	PrimaryStartTimeout time.Duration
+	// PrimaryRaceBackoff is how long after the leader key was lost a member that still receives WAL waits before it
+	// races: a primary that is alive may only be cut off from the DCS.
+	PrimaryRaceBackoff time.Duration
+	// Pause takes the agents' hands off: no failover, no demotion, nothing started or stopped by itself.
+	Pause bool
+	// FailsafeMode lets a primary go on without the DCS as long as every member agrees.
+	FailsafeMode bool
+	// Standby is the source of a standby cluster; its zero value for a cluster of its own.
+	Standby StandbyCluster
+	// MaxTimelinesHistory is how many lines of the history key are kept; zero keeps all.
+	MaxTimelinesHistory int
 	// Parameters are the PostgreSQL settings of the dynamic configuration.
 	Parameters map[string]any
 	UseSlots   bool
 }
+
+// StandbyCluster says where a standby cluster gets its WAL from.
+type StandbyCluster struct {
+	// Host may be several, separated by commas.
+	Host, Port            string
+	PrimarySlotName       string
+	RestoreCommand        string
+	ArchiveCleanupCommand string
+	RecoveryMinApplyDelay string
+	CreateReplicaMethods  []string
+}
+
+// Active reports whether the cluster is a standby cluster.
+func (s StandbyCluster) Active() bool { return s.Host != "" || s.Port != "" || s.RestoreCommand != "" }
 
 // The defaults and least values of the timing options, in seconds (Patroni documentation, "Dynamic
 // configuration settings").
@@ -73,9 +98,40 @@ func (c Config) Settings() Settings {
 		RetryTimeout:         seconds(retry),
 		MaximumLagOnFailover: uint64(max(c.int("maximum_lag_on_failover", defaultMaximumLag), 0)),
 		PrimaryStartTimeout:  seconds(max(start, 0)),
+		PrimaryRaceBackoff:   seconds(max(c.int("primary_race_backoff", 0), 0)),
+		Pause:                truthy(c.Data["pause"]),
+		FailsafeMode:         truthy(c.Data["failsafe_mode"]),
+		Standby:              c.standby(),
+		MaxTimelinesHistory:  max(c.int("max_timelines_history", 0), 0),
 		Parameters:           parameters,
 		UseSlots:             pg["use_slots"] == nil || truthy(pg["use_slots"]),
 	}
+}
+
+func (c Config) standby() StandbyCluster {
+	doc, _ := c.Data["standby_cluster"].(map[string]any)
+	text := func(name string) string {
+		switch v := doc[name].(type) {
+		case string:
+			return v
+		case float64:
+			return strconv.FormatFloat(v, 'f', -1, 64)
+		case int:
+			return strconv.Itoa(v)
+		}
+		return ""
+	}
+	s := StandbyCluster{
+		Host: text("host"), Port: text("port"), PrimarySlotName: text("primary_slot_name"), RestoreCommand: text("restore_command"),
+		ArchiveCleanupCommand: text("archive_cleanup_command"), RecoveryMinApplyDelay: text("recovery_min_apply_delay"),
+	}
+	methods, _ := doc["create_replica_methods"].([]any)
+	for _, m := range methods {
+		if name, ok := m.(string); ok {
+			s.CreateReplicaMethods = append(s.CreateReplicaMethods, name)
+		}
+	}
+	return s
 }
 
 // fitInTTL keeps loop_wait + 2·retry_timeout ≤ ttl, so that a leader that meets one slow answer in each

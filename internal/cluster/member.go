@@ -77,7 +77,9 @@ type Member struct {
 	Received         wal.LSN      `json:"receive_lsn,omitempty"`
 	ReplicationState string       `json:"replication_state,omitempty"`
 	Timeline         wal.Timeline `json:"timeline,omitempty"`
-	Pause            bool         `json:"pause,omitempty"`
+	// Restart is the restart that is scheduled, if any.
+	Restart *ScheduledRestart `json:"scheduled_restart,omitempty"`
+	Pause   bool              `json:"pause,omitempty"`
 }
 
 // Pending is a setting's value as it is and as it is wanted, in units people read.
@@ -109,11 +111,48 @@ func IsTrue(s string) bool {
 	return false
 }
 
-// NoFailover reports whether the member must never become leader.
-func (t Tags) NoFailover() bool { return t.Bool("nofailover") }
+// NoFailover reports whether the member must never become leader: the tag nofailover decides where it is given, even as
+// false, else a failover_priority below one.
+func (t Tags) NoFailover() bool {
+	if _, given := t["nofailover"]; given {
+		return t.Bool("nofailover")
+	}
+	return t.priority("failover_priority") <= 0
+}
+
+// FailoverPriority orders members that have received the same WAL: the highest takes the lead. Zero never does.
+func (t Tags) FailoverPriority() int {
+	if t.NoFailover() {
+		return 0
+	}
+	return max(t.priority("failover_priority"), 1)
+}
+
+func (t Tags) priority(name string) int {
+	switch v := t[name].(type) {
+	case float64:
+		return int(v)
+	case int:
+		return v
+	case string:
+		if n, err := strconv.Atoi(v); err == nil {
+			return n
+		}
+	}
+	return 1
+}
 
 // CloneFrom reports whether the member asks to be the source of base backups.
 func (t Tags) CloneFrom() bool { return t.Bool("clonefrom") }
+
+// NoStream reports whether the member gets its WAL from the archive alone.
+func (t Tags) NoStream() bool { return t.Bool("nostream") }
+
+// ReplicateFrom is the member to stream from instead of the leader; empty for the leader.
+func (t Tags) ReplicateFrom() string {
+	name, _ := t["replicatefrom"].(string)
+	return name
+}
 
 // ParseMember reads a member document. A document that cannot be read is a member about which nothing
 // is known but its name, never an error: another agent may be newer than this one.

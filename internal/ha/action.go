@@ -1,6 +1,8 @@
 package ha
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -48,10 +50,23 @@ type (
 	WriteHistory struct{}
 	// ClearFailover empties the failover key of that version.
 	ClearFailover struct{ Version cluster.Version }
+	// PromiseFailsafe says in the failsafe key whom a primary without the DCS has to ask.
+	PromiseFailsafe struct{ Members map[string]string }
+	// AskFailsafe asks all members of the failsafe key, each at its REST address, whether this one may go on as the
+	// primary without the DCS. Done: all agreed. Refused: one of them has a primary of its own. Unknown: one was silent.
+	AskFailsafe struct{ Members map[string]string }
+	// ActivateWatchdog sets the watchdog off: from now on the host is reset unless the lease is renewed in time. Every
+	// renewal, and every consent without the DCS, feeds it.
+	ActivateWatchdog struct{}
+	// DisableWatchdog ends that.
+	DisableWatchdog struct{}
 	// AskPeers asks the named members for their status, all at once, with a short deadline.
 	AskPeers struct{ Names []string }
-	// AskUpstream asks the named member's server for its timeline and history.
-	AskUpstream struct{ Member string }
+	// AskUpstream asks the named member's server, or the source of the standby cluster, for its timeline and history.
+	AskUpstream struct {
+		Member string
+		Remote bool
+	}
 	// StartJob begins a job; a job that still runs is cancelled and waited for first.
 	StartJob struct{ Job Job }
 	// Refuse answers a request that can no longer be granted.
@@ -74,6 +89,10 @@ func (DeleteInitialize) action() {}
 func (WriteConfig) action()      {}
 func (WriteHistory) action()     {}
 func (ClearFailover) action()    {}
+func (PromiseFailsafe) action()  {}
+func (AskFailsafe) action()      {}
+func (ActivateWatchdog) action() {}
+func (DisableWatchdog) action()  {}
 func (AskPeers) action()         {}
 func (AskUpstream) action()      {}
 func (StartJob) action()         {}
@@ -96,11 +115,22 @@ func (DeleteInitialize) String() string  { return "delete initialize key" }
 func (WriteConfig) String() string       { return "write config" }
 func (WriteHistory) String() string      { return "write history" }
 func (ClearFailover) String() string     { return "clear failover key" }
-func (a AskPeers) String() string        { return "ask peers " + list(a.Names) }
-func (a AskUpstream) String() string     { return "ask upstream " + a.Member }
-func (a StartJob) String() string        { return "job " + a.Job.String() }
-func (a Refuse) String() string          { return "refuse request " + strconv.Itoa(a.Request) + ": " + a.Why }
-func (Exit) String() string              { return "exit" }
+func (PromiseFailsafe) String() string   { return "write failsafe" }
+func (a AskFailsafe) String() string {
+	return "ask failsafe " + list(slices.Sorted(maps.Keys(a.Members)))
+}
+func (ActivateWatchdog) String() string { return "activate watchdog" }
+func (DisableWatchdog) String() string  { return "disable watchdog" }
+func (a AskPeers) String() string       { return "ask peers " + list(a.Names) }
+func (a AskUpstream) String() string {
+	if a.Remote {
+		return "ask upstream remote"
+	}
+	return "ask upstream " + a.Member
+}
+func (a StartJob) String() string { return "job " + a.Job.String() }
+func (a Refuse) String() string   { return "refuse request " + strconv.Itoa(a.Request) + ": " + a.Why }
+func (Exit) String() string       { return "exit" }
 
 // JobKind is what a job does.
 type JobKind string
@@ -134,14 +164,22 @@ const (
 // Job is a job to begin.
 type Job struct {
 	Kind JobKind
-	// Member is whom to clone, follow or rewind from; empty for a standby that follows nobody.
+	// Member is whom to clone, follow or rewind from; empty for a standby that follows nobody, and for a clone that needs
+	// nobody.
 	Member string
+	// Remote says that it is the source of the standby cluster instead.
+	Remote bool
 	// Primary says that JobStart or JobRestart starts a server that accepts writes.
 	Primary bool
 	// Immediate says that JobStop gives sessions no time to end.
 	Immediate bool
+	// Discard says that JobReplace removes data that were set aside before, because the configuration says so.
+	Discard bool
 	// Until is when JobStop must be through, by force if need be; zero sets no such bound.
 	Until time.Time
+	// Timeout is how long JobStart or JobRestart of a leader may take before another member is preferred; zero leaves it to
+	// primary_start_timeout.
+	Timeout time.Duration
 	// Request is the request that asked for the job, zero when none did.
 	Request int
 }
@@ -154,6 +192,8 @@ func (j Job) String() string {
 		s += " as primary"
 	case j.Kind == JobStop && j.Immediate:
 		s += " immediately"
+	case j.Remote:
+		s += " from remote"
 	case j.Member != "":
 		s += " from " + j.Member
 	}
@@ -166,6 +206,8 @@ func (j Job) String() string {
 // RunningJob is a job and how far it is.
 type RunningJob struct {
 	Job
+	// Began is when it was begun.
+	Began time.Time
 	// Checkpoint is where the shutdown checkpoint begins, once a stopping primary has written it.
 	Checkpoint wal.LSN
 }

@@ -1,7 +1,5 @@
 package ha
 
-import "github.com/pgbaton/pgbaton/internal/cluster"
-
 // bootstrap fills an empty data directory: with a new database cluster where there is none yet, with a copy
 // of another member's otherwise. It also finishes a bootstrap that has made its data.
 func bootstrap(mem *Memory, v View) (Decision, bool) {
@@ -19,6 +17,9 @@ func bootstrap(mem *Memory, v View) (Decision, bool) {
 	}
 	// The picture decides, not the answer to the write: an answer may be lost (rule S8).
 	mem.Bootstrap = v.Cluster.Initialize.Present && v.Lease.ID != 0 && v.Cluster.Initialize.Lease == v.Lease.ID
+	if mem.Bootstrap && v.Settings.Standby.Active() {
+		return job("bootstrapping a new standby cluster", Job{Kind: JobBootstrap, Remote: true}), true
+	}
 	if mem.Bootstrap {
 		return job("bootstrapping a new cluster", Job{Kind: JobBootstrap}), true
 	}
@@ -27,6 +28,9 @@ func bootstrap(mem *Memory, v View) (Decision, bool) {
 	}
 	if v.Cluster.Locked() {
 		return clone(v)
+	}
+	if v.Cluster.Initialize.Known() && v.Self.CloneAlone {
+		return job("cloning without a leader", Job{Kind: JobClone}), true
 	}
 	if v.Cluster.Initialize.Present {
 		return do("waiting for a leader to clone"), true
@@ -55,7 +59,7 @@ func incomplete(mem *Memory, v View) (Decision, bool) {
 
 func clone(v View) (Decision, bool) {
 	leader, ok := v.Cluster.LeaderMember()
-	if !ok || !leader.Running() || leader.Role != cluster.RolePrimary {
+	if !ok || !takesWrites(v, leader) {
 		return do("waiting until leader " + v.Cluster.Leader.Name + " can be cloned").wake(handoverWait), true
 	}
 	source := leader

@@ -12,6 +12,8 @@ type Decision struct {
 	Do []Action
 	// Why is the reason in one sentence, the same everywhere it is shown.
 	Why string
+	// Rule is the name of the rule that decided; Rules lists all of them.
+	Rule string
 	// Checks are the conditions that were weighed, in the order they were.
 	Checks []Check
 	// Wake is the longest time until the next tick; zero leaves it to loop_wait.
@@ -42,6 +44,11 @@ func (d Decision) wake(after time.Duration) Decision {
 
 func (d Decision) with(actions ...Action) Decision {
 	d.Do = append(slices.Clip(d.Do), actions...)
+	return d
+}
+
+func (d Decision) by(rule string) Decision {
+	d.Rule = rule
 	return d
 }
 

@@ -23,8 +23,8 @@
 // # The rules
 //
 // next.go lists the rules in order; the first that applies decides. Each situation has its file: fence,
-// job, leave, nodcs, request, identity, bootstrap, stale, twin, down, starting, race, leader, manual, replica. The
-// scenarios in testdata read like the specification and are named after the situations.
+// job, leave, nodcs, failsafe, request, paused, identity, bootstrap, stale, twin, down, race, leader, standby, manual,
+// watchdog, replica. The scenarios in testdata read like the specification and are named after the situations.
 //
 // The safety rules S1, S2, S4, S6, S7 and S8 of the design are named in the comments where they are kept.
 //

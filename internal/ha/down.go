@@ -1,9 +1,10 @@
 package ha
 
 import (
+	"slices"
+	"strconv"
 	"time"
 
-	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -39,14 +40,20 @@ func leaderDown(mem *Memory, v View) (Decision, bool) {
 	if mem.Handover.active() {
 		return handOver(mem, v)
 	}
+	if v.Settings.Standby.Active() {
+		return standbyLeaderDown(mem, v)
+	}
 	if behind(v, v.Server.Control.Timeline) {
 		return giveUp(mem, v, "the data directory is on an older timeline than the cluster")
 	}
-	if mem.StartFailures > 0 {
+	switch {
+	case mem.StartFailures > 0:
 		return giveUp(mem, v, "the server could not be started")
+	case watchdogMissing(v) && v.Watchdog.Required && !v.Watchdog.Usable:
+		return giveUp(mem, v, "the watchdog is required and cannot be used")
 	}
-	if v.Settings.PrimaryStartTimeout == 0 {
-		if d, ok := preferAnother(mem, v); ok {
+	if why := handsOver(mem, v); why != "" {
+		if d, ok := preferAnother(mem, v, why); ok {
 			return d, true
 		}
 	}
@@ -62,8 +69,32 @@ func giveUp(mem *Memory, v View, why string) (Decision, bool) {
 	return do(why+": giving up the leader key", ReleaseLeader{Version: v.Cluster.Leader.Version}).again(), true
 }
 
-// preferAnother hands over after a crash instead of recovering in place, as primary_start_timeout: 0 asks.
-func preferAnother(mem *Memory, v View) (Decision, bool) {
+// A server that crashes again and again serves nobody: after crashBudget crashes within crashWindow another member takes
+// over, if one can.
+const (
+	crashBudget = 3
+	crashWindow = time.Minute
+)
+
+// crashed notes a crash of the server while this member led.
+func crashed(mem *Memory, now time.Time) {
+	mem.Crashes = slices.DeleteFunc(slices.Clone(mem.Crashes), func(at time.Time) bool { return now.Sub(at) >= crashWindow })
+	mem.Crashes = append(mem.Crashes, now)
+}
+
+// handsOver says why another member is preferred to a recovery in place after a crash; empty when it is not.
+func handsOver(mem *Memory, v View) string {
+	switch {
+	case v.Settings.PrimaryStartTimeout == 0:
+		return "the server crashed and primary_start_timeout is 0"
+	case len(mem.Crashes) >= crashBudget && v.Now.Sub(mem.Crashes[0]) < crashWindow:
+		return "the server crashed " + strconv.Itoa(len(mem.Crashes)) + " times within a minute"
+	}
+	return ""
+}
+
+// preferAnother hands over after a crash instead of recovering in place.
+func preferAnother(mem *Memory, v View, crash string) (Decision, bool) {
 	names := candidates(v, "")
 	if d, ok := ask(mem.StoppedSince, v, names, "the server crashed: asking whether a standby can take over"); ok {
 		return d, true
@@ -73,7 +104,8 @@ func preferAnother(mem *Memory, v View) (Decision, bool) {
 		return Decision{}, false
 	}
 	mem.ReleasedAt = v.Now
-	why := "the server crashed and primary_start_timeout is 0: " + list(ready) + " can take over"
+	mem.Crashes = nil
+	why := crash + ": " + list(ready) + " can take over"
 	return do(why, ReleaseLeader{Version: v.Cluster.Leader.Version}).again().checked(checks), true
 }
 
@@ -86,19 +118,20 @@ func followerDown(mem *Memory, v View) (Decision, bool) {
 	if twin(mem, v) {
 		return twinDown(v, leader)
 	}
-	if leader.Role != cluster.RolePrimary || !leader.Running() {
+	from := source{member: leader.Name}
+	if !takesWrites(v, leader) {
 		if !v.Server.Control.Standby {
 			return do("waiting until leader " + leader.Name + " takes writes"), true
 		}
-	} else if !upstreamAnswered(mem.StoppedSince, v) {
-		return do("comparing the own WAL with "+leader.Name, AskUpstream{Member: leader.Name}).again(), true
+	} else if !upstreamAnswered(mem.StoppedSince, v, from) {
+		return do("comparing the own WAL with "+leader.Name, from.ask()).again(), true
 	}
-	start := Job{Kind: JobStart, Member: leader.Name}
-	switch relation := compare(v); {
+	start := feeder(v, leader).job(Job{Kind: JobStart})
+	switch relation := compare(v, from); {
 	case relation == wal.Ancestor:
 		return job("starting as a standby of "+leader.Name, start), true
 	case relation == wal.Diverged:
-		return diverged(mem, v, leader)
+		return diverged(mem, v, from, leader.CheckpointAfterPromote != nil)
 	case v.Server.Control.Standby:
 		// A standby wrote nothing of its own; whether it can follow shows once the leader takes writes.
 		return job("starting as a standby; "+leader.Name+" cannot be compared with yet", start), true
@@ -108,18 +141,18 @@ func followerDown(mem *Memory, v View) (Decision, bool) {
 
 // upstreamAnswered reports whether the current leader was asked after the given instant and not long ago, and either
 // said who it is or was asked just now. The same member may have been promoted once more since an old answer.
-func upstreamAnswered(since time.Time, v View) bool {
+func upstreamAnswered(since time.Time, v View, from source) bool {
 	u := v.Upstream
-	if u.Member != v.Cluster.Leader.Name || u.At.Before(since) || v.Now.Sub(u.At) >= divergenceEvery {
+	if !from.is(u) || u.At.Before(since) || v.Now.Sub(u.At) >= divergenceEvery {
 		return false
 	}
-	return u.Reached && !u.InRecovery || v.Now.Sub(u.At) < time.Second
+	return u.Reached && (!u.InRecovery || v.Settings.Standby.Active()) || v.Now.Sub(u.At) < time.Second
 }
 
 // compare relates the stopped server's WAL to the leader's.
-func compare(v View) wal.Relation {
+func compare(v View, from source) wal.Relation {
 	up, own := v.Upstream, v.Server.Control
-	if up.Member != v.Cluster.Leader.Name || !up.Reached || up.InRecovery || own.Timeline == 0 {
+	if !from.is(up) || !up.Reached || up.InRecovery && !v.Settings.Standby.Active() || own.Timeline == 0 {
 		return wal.Unknown
 	}
 	if own.End == 0 && !own.Standby && own.Timeline < up.Timeline {
@@ -129,19 +162,25 @@ func compare(v View) wal.Relation {
 	return wal.Relate(wal.Point{Timeline: own.Timeline, LSN: own.End}, up.Timeline, up.History)
 }
 
-// diverged takes a member back to the leader's history: by pg_rewind, else by a new copy beside the old
-// directory, which is kept (rule S6).
-func diverged(mem *Memory, v View, leader cluster.Member) (Decision, bool) {
+// diverged takes a member back to its source's history: by pg_rewind, else, where the configuration allows it, by a new
+// copy beside the old directory, which is kept (rule S6). checkpointing says that the source has not finished the
+// checkpoint that makes its control file safe to rewind from.
+func diverged(mem *Memory, v View, from source, checkpointing bool) (Decision, bool) {
+	allowed, option := v.Self.CloneDiverged, "remove_data_directory_on_diverged_timelines"
+	why := "the timelines diverged and pg_rewind cannot help"
 	switch {
-	case v.Server.CanRewind && !mem.RewindFailed && leader.CheckpointAfterPromote != nil:
-		return do("waiting for " + leader.Name + " to finish its checkpoint before rewinding").wake(time.Second), true
+	case v.Server.CanRewind && !mem.RewindFailed && checkpointing:
+		return do("waiting for " + from.name() + " to finish its checkpoint before rewinding").wake(time.Second), true
 	case v.Server.CanRewind && !mem.RewindFailed:
-		return job("the timelines diverged: rewinding to "+leader.Name, Job{Kind: JobRewind, Member: leader.Name}), true
-	case v.Server.SetAside:
-		return do("the timelines diverged, pg_rewind cannot help and a failed data directory is kept already: reinitialize this member").wake(time.Minute), true
+		return job("the timelines diverged: rewinding to "+from.name(), from.job(Job{Kind: JobRewind})), true
+	case mem.RewindFailed:
+		allowed, option = v.Self.CloneAfterRewindFailure || allowed, "remove_data_directory_on_rewind_failure"
+		why = "the timelines diverged and pg_rewind failed"
 	}
-	return job("the timelines diverged and pg_rewind cannot help: keeping the data aside and cloning "+leader.Name,
-		Job{Kind: JobReplace, Member: leader.Name}), true
+	if !allowed {
+		return do(why + ": reinitialize this member, or set " + option).wake(time.Minute), true
+	}
+	return job(why+": keeping the data aside and cloning "+from.name(), from.job(Job{Kind: JobReplace, Discard: true})), true
 }
 
 // starting waits for a server that comes up without a job of this agent, as after an agent restart.

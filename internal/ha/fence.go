@@ -19,7 +19,7 @@ func fence(v View) (Decision, bool) {
 		return do("renewing the lease at the last moment", RenewLease{}).again(), true
 	case v.leading():
 		why := "the lease could not be renewed in time: giving up the primary role before another member may take it"
-		return job(why, Job{Kind: JobStop, Until: v.Lease.Deadline}), true
+		return job(why, Job{Kind: JobStop, Until: v.deadline()}), true
 	case !v.Fresh:
 		return job("the DCS does not answer and there is no lease: this server may not accept writes", immediately(v)), true
 	case v.Cluster.Locked() && !v.stale():

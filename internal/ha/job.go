@@ -28,11 +28,12 @@ func jobSucceeded(mem *Memory, v View, e EndedJob) (Decision, bool) {
 	case JobBootstrap:
 		mem.Bootstrapped = true
 	case JobStop:
+		mem.Ours = true
 		if mem.Handover.active() {
 			mem.Handover.Checkpoint = e.Checkpoint
 		}
 	case JobRewind, JobClone, JobReinitialize, JobReplace:
-		mem.RewindFailed, mem.Led = false, 0
+		mem.RewindFailed, mem.Led, mem.Ours = false, 0, true
 	case JobStart, JobRestart:
 		mem.StartFailures = 0
 	case JobCheckpoint:
@@ -62,6 +63,31 @@ func jobFailed(mem *Memory, v View, e EndedJob) (Decision, bool) {
 	}
 	return Decision{}, false
 }
+
+// tooSlow gives up a leader's start, restart or crash recovery that takes longer than primary_start_timeout, where another
+// member can take over. Otherwise it goes on: a slow primary is better than none.
+func tooSlow(mem *Memory, v View) (Decision, bool) {
+	limit := v.Settings.PrimaryStartTimeout
+	if v.Job.Timeout > 0 {
+		limit = v.Job.Timeout
+	}
+	if !v.Job.Primary || !v.Fresh || v.Server.Primary() || v.Now.Sub(v.Job.Began) <= limit {
+		return Decision{}, false
+	}
+	names := candidates(v, "")
+	if d, ok := ask(v.Now.Add(-tooSlowEvery), v, names, "the start takes longer than primary_start_timeout: asking whether a standby can take over"); ok {
+		return d, true
+	}
+	ready, checks := readyPeers(v, names, v.Cluster.Status.Optime)
+	if len(ready) == 0 {
+		return Decision{}, false
+	}
+	mem.StartFailures++ // the key is given up as after a start that failed
+	return job("the start takes longer than primary_start_timeout: "+list(ready)+" can take over", immediately(v)).checked(checks), true
+}
+
+// tooSlowEvery is how often the others are asked while a start takes too long.
+const tooSlowEvery = 5 * time.Second
 
 // stopFailed waits before a server that could not be stopped is stopped again, whatever for.
 func stopFailed(v View) (Decision, bool) {
@@ -97,6 +123,9 @@ func jobRunning(mem *Memory, v View) (Decision, bool) {
 	needsLock := v.Job.Kind == JobPromote || v.Job.Primary
 	if needsLock && !v.mayWrite() {
 		return job("the leader key was lost: cancelling "+v.Job.String(), immediately(v)), true
+	}
+	if d, ok := tooSlow(mem, v); ok {
+		return d, true
 	}
 	if v.Job.Kind == JobStop && mem.Handover.active() && v.leading() && v.Job.Checkpoint != 0 {
 		mem.Handover.Checkpoint = v.Job.Checkpoint

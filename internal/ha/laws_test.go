@@ -35,6 +35,15 @@ func world(t *rapid.T) (Memory, View) {
 		v.Cluster.Failover = cluster.Failover{Leader: "n1", Candidate: "n2", Version: 1}
 	}
 	v.Server = anyServer(t)
+	v.Settings.Pause = rapid.SampledFrom([]bool{false, false, true}).Draw(t, "pause")
+	if rapid.SampledFrom([]bool{false, false, true}).Draw(t, "standby cluster") {
+		v.Settings.Standby = cluster.StandbyCluster{Host: "far"}
+	}
+	anyFailsafe(t, &v)
+	v.Watchdog = Watchdog{
+		Wanted: rapid.Bool().Draw(t, "watchdog"), Required: rapid.Bool().Draw(t, "required"),
+		Usable: rapid.Bool().Draw(t, "usable"), Active: rapid.Bool().Draw(t, "active"),
+	}
 	v.Peers["n2"] = Peer{
 		At: v.Now, Reached: rapid.Bool().Draw(t, "reached"), InRecovery: rapid.Bool().Draw(t, "peer standby"), State: cluster.StateRunning,
 		Timeline: wal.Timeline(rapid.Uint32Range(0, 3).Draw(t, "peer tl")), Position: wal.LSN(rapid.Uint64Range(0, 9).Draw(t, "peer at")),
@@ -51,6 +60,21 @@ func world(t *rapid.T) (Memory, View) {
 		mem.Handover = Handover{Kind: "switchover", Candidate: "n2", Until: v.Now.Add(5 * time.Second), Checkpoint: 3}
 	}
 	return mem, v
+}
+
+func anyFailsafe(t *rapid.T, v *View) {
+	v.Settings.FailsafeMode = rapid.Bool().Draw(t, "failsafe mode")
+	if !v.Settings.FailsafeMode {
+		return
+	}
+	v.Cluster.Failsafe = rapid.SampledFrom([]map[string]string{nil, {"n1": "x", "n2": "x"}, {"n2": "x"}}).Draw(t, "failsafe key")
+	if rapid.Bool().Draw(t, "consent") {
+		v.Failsafe.Asked = v.Now.Add(-time.Duration(rapid.IntRange(0, 40).Draw(t, "asked")) * time.Second)
+		v.Failsafe.Until = v.Failsafe.Asked.Add(v.Settings.TTL)
+	}
+	if rapid.Bool().Draw(t, "heard") {
+		v.Failsafe.Leader, v.Failsafe.Heard = "n2", v.Now.Add(-time.Duration(rapid.IntRange(0, 40).Draw(t, "when"))*time.Second)
+	}
 }
 
 func anyServer(t *rapid.T) Server {
@@ -149,6 +173,12 @@ func TestPromotionNeedsTheKey(t *testing.T) {
 			if !v.leading() {
 				t.Fatalf("%s without the leader key: %s", j, d.Why)
 			}
+			if v.Settings.Standby.Active() {
+				t.Fatalf("%s in a standby cluster: %s", j, d.Why)
+			}
+			if j.Kind == JobPromote && watchdogMissing(v) && v.Watchdog.Required {
+				t.Fatalf("%s without the watchdog: %s", j, d.Why)
+			}
 			if j.Kind == JobPromote && (behind(v, v.Server.Timeline) || v.Server.SystemID != v.Cluster.Initialize.SystemID && v.Cluster.Initialize.Known()) {
 				t.Fatalf("%s on timeline %d of %s: %s", j, v.Server.Timeline, v.Server.SystemID, d.Why)
 			}
@@ -201,6 +231,41 @@ func TestOneJobAtATime(t *testing.T) {
 			if j.Kind != JobStop {
 				t.Fatalf("%s while %s runs: %s", j, v.Job.Kind, d.Why)
 			}
+		}
+	})
+}
+
+// In pause nothing begins that nobody asked for: what a leader or a follower does for those who read, a promotion of who
+// was chosen, and the way back of a server that this agent took down itself.
+func TestHandsOffInPause(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		mem.Ours = false
+		born := mem.Bootstrapped || mem.Handover.active() || v.Job.Kind != "" || v.Server.Data == DataEmpty && !v.Cluster.Initialize.Present
+		if !v.Settings.Pause || born || v.Cluster.Failover.Requested() {
+			return // something else is under way
+		}
+		_, d := Next(mem, v)
+		for _, j := range jobs(d) {
+			if j.Kind != JobFollow && j.Kind != JobCheckpoint {
+				t.Fatalf("%s in pause: %s", j, d.Why)
+			}
+		}
+	})
+}
+
+// Whoever agreed that another one goes on as the primary without the DCS does not race until a ttl has passed, and nobody
+// races whom a primary without the DCS does not ask.
+func TestFailsafeKeepsItsWord(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		agreed := v.Failsafe.Leader != "" && v.Now.Sub(v.Failsafe.Heard) < v.Settings.TTL
+		unnamed := len(v.Cluster.Failsafe) > 0 && v.Cluster.Failsafe["n1"] == ""
+		if !v.Settings.FailsafeMode || v.Settings.Pause || v.Server.Primary() || mem.Bootstrapped || !agreed && !unnamed {
+			return
+		}
+		if _, d := Next(mem, v); has[AcquireLeader](d) {
+			t.Fatalf("races: %s", d.Why)
 		}
 	})
 }

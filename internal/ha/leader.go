@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"maps"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/wal"
@@ -11,8 +12,14 @@ func leader(mem *Memory, v View) (Decision, bool) {
 	if !v.leading() {
 		return Decision{}, false
 	}
-	if v.Server.InRecovery {
+	switch {
+	case v.Settings.Standby.Active() && (!v.Settings.Pause || v.Server.InRecovery):
+		return standbyLeader(mem, v)
+	case v.Server.InRecovery:
 		return promote(mem, v)
+	}
+	if d, ok := activateWatchdog(v); ok {
+		return d, true
 	}
 	chores := upkeep(v)
 	if d, ok := manual(mem, v); ok {
@@ -41,6 +48,10 @@ func promote(mem *Memory, v View) (Decision, bool) {
 		return do("the lease is too old to promote on").wake(time.Second), true
 	case v.Now.Before(mem.NoRaceUntil):
 		return giveUp(mem, v, "the promotion failed a moment ago")
+	case watchdogMissing(v) && v.Watchdog.Usable && outcome[ActivateWatchdog](v) == 0:
+		return do("holding the leader key: the watchdog before the promotion", ActivateWatchdog{}).again(), true
+	case watchdogMissing(v) && v.Watchdog.Required:
+		return giveUp(mem, v, "the watchdog is required and could not be activated")
 	}
 	return job("holding the leader key: promoting", Job{Kind: JobPromote}), true
 }
@@ -54,7 +65,12 @@ func upkeep(v View) []Action {
 	if v.Cluster.Config.Data == nil {
 		chores = append(chores, WriteConfig{v.Cluster.Config.Version})
 	}
-	if v.Server.Answers && v.Cluster.Timeline() < v.Server.Timeline {
+	if members := failsafeMembers(v.Cluster); v.Settings.FailsafeMode && !maps.Equal(members, v.Cluster.Failsafe) {
+		chores = append(chores, PromiseFailsafe{members})
+	}
+	// What a standby cluster's history was before it followed the remote is over.
+	borrowed := v.Settings.Standby.Active() && v.Cluster.Timeline() != v.Server.Timeline
+	if v.Server.Answers && (borrowed || v.Server.Primary() && v.Cluster.Timeline() < v.Server.Timeline) {
 		chores = append(chores, WriteHistory{})
 	}
 	return chores
@@ -62,7 +78,8 @@ func upkeep(v View) []Action {
 
 // withStatus adds the leader's position where it moved and the lease is renewed anyway.
 func withStatus(v View, d Decision) Decision {
-	moved := v.Server.Primary() && v.Server.Position > v.Cluster.Status.Optime
+	serves := v.Server.Primary() || v.Settings.Standby.Active() && v.Server.Process == Running
+	moved := serves && v.Server.Position > v.Cluster.Status.Optime
 	if v.Fresh && v.leading() && moved && (v.renewDue() || v.Cluster.Status.Optime == wal.LSN(0)) {
 		return d.with(WriteStatus{Optime: v.Server.Position})
 	}

@@ -6,6 +6,9 @@ import "time"
 // then the agent exits. A leader without such a successor gives the key up all the same once its server has
 // stopped cleanly: its last position stays in the status key, so nobody too far behind takes over.
 func leave(mem *Memory, v View) (Decision, bool) {
+	if v.Leaving && v.Settings.Pause {
+		return do("leaving in pause: the server and the leader key stay as they are", Exit{}), true
+	}
 	if !v.Leaving || v.Job.Kind == JobStop {
 		return Decision{}, false // a stop that runs is the business of the job rule
 	}

@@ -15,6 +15,12 @@ func manual(mem *Memory, v View) (Decision, bool) {
 		return Decision{}, false
 	}
 	drop := ClearFailover{Version: f.Version}
+	if v.Settings.Pause && (f.ScheduledAt != "" || f.Candidate == "") {
+		if f.ScheduledAt != "" {
+			return Decision{}, false // what was scheduled waits
+		}
+		return do("paused: a "+f.Kind()+" needs a candidate: forgetting it", drop).again(), true
+	}
 	if f.ScheduledAt != "" {
 		if d, ok := scheduled(v, drop); ok {
 			return d, true
@@ -34,6 +40,11 @@ func manual(mem *Memory, v View) (Decision, bool) {
 	ready, checks := readyPeers(v, names, v.Server.Position)
 	if len(ready) == 0 {
 		return do("the "+f.Kind()+" is not possible: no candidate is ready", drop).again().checked(checks), true
+	}
+	if v.Server.InRecovery {
+		// The leader of a standby cluster writes nothing of its own: whoever has received as much may lead at once.
+		mem.ReleasedAt = v.Now
+		return do(f.Kind()+": "+list(ready)+" can take over", ReleaseLeader{v.Cluster.Leader.Version, v.Server.Position}).again().checked(checks), true
 	}
 	mem.Handover = Handover{Kind: f.Kind(), Candidate: f.Candidate, Until: v.Now.Add(handoverLimit)}
 	return job(f.Kind()+": handing over to "+list(ready), Job{Kind: JobStop}).checked(checks), true

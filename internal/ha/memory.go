@@ -15,10 +15,20 @@ type Memory struct {
 	Bootstrapped bool
 	// VacantSince is when the leader key was first seen vacant; zero while somebody holds it.
 	VacantSince time.Time
+	// Born is when the first decision was made.
+	Born time.Time
 	// LastLeader is the last member that held the leader key.
 	LastLeader string
 	// StoppedSince is when the server was first seen stopped since it ran or a job ended; zero while it runs.
 	StoppedSince time.Time
+	// Ran is true when the server ran at the last decision.
+	Ran bool
+	// Ours is true while the server is down because this agent took it down, not somebody else.
+	Ours bool
+	// Crashes are when the server crashed lately while this member led.
+	Crashes []time.Time
+	// Position is where the own WAL ended at the last decision.
+	Position wal.LSN
 	// Handover is the switchover in flight on the side of the leader that gives up.
 	Handover Handover
 	// ReleasedAt is when the leader key was last given up on purpose.

@@ -2,27 +2,45 @@ package ha
 
 import "time"
 
-// rule decides one situation. The bool is false when the situation is not this one.
-type rule func(mem *Memory, v View) (Decision, bool)
+// rule decides one situation.
+type rule struct {
+	name string
+	// when is the situation in a sentence for people, without its period.
+	when string
+	// decide is false when the situation is not this one.
+	decide func(mem *Memory, v View) (Decision, bool)
+}
 
-// rules in order; the first that applies decides.
-func rules() []rule {
-	return []rule{
-		jobEnded,   // what the last job left to be settled at once
-		leave,      // the agent is to end
-		jobRunning, // one thing at a time
-		noDCS,      // the shared picture cannot be read
-		requested,  // an operator asked for something
-		identity,   // whose data is this?
-		bootstrap,  // no data yet
-		stale,      // the leader key has our name on an earlier life's lease
-		down,       // the server does not run
-		starting,   // it comes up
-		race,       // nobody leads
-		leader,     // we lead
-		replica,    // somebody else leads
+// rules yields the rules in order; the first that applies decides. Nothing is allocated on the way: the simulator asks
+// millions of times.
+func rules(yield func(rule) bool) {
+	for _, r := range [...]rule{
+		{"job ended", "the last job left something to be settled at once", jobEnded},
+		{"leave", "the agent is to end", leave},
+		{"job", "a job runs: one thing at a time", jobRunning},
+		{"no DCS", "the shared picture cannot be read", noDCS},
+		{"request", "an operator asked for something", requested},
+		{"pause", "the cluster is in pause: hands off", paused},
+		{"identity", "the data may be another cluster's", identity},
+		{"bootstrap", "there are no data yet", bootstrap},
+		{"stale", "the leader key has this member's name on an earlier life's lease", stale},
+		{"down", "the server does not run", down},
+		{"starting", "the server comes up", starting},
+		{"race", "nobody holds the leader key", race},
+		{"leader", "this member holds the leader key", leader},
+		{"replica", "another member holds the leader key", replica},
+	} {
+		if !yield(r) {
+			return
+		}
 	}
 }
+
+// fenceName and fenceWhen describe the rule before all others, and restName and restWhen what is left when none applies.
+const (
+	fenceName, fenceWhen = "fence", "the server accepts writes without the right to"
+	restName, restWhen   = "rest", "none of these"
+)
 
 // Next decides what the member does now. It is pure: equal arguments give equal results, and neither the
 // memory nor the view that was passed in is changed.
@@ -31,15 +49,24 @@ func Next(mem Memory, v View) (Memory, Decision) {
 	if d, ok := fence(v); ok {
 		// A server that accepts writes without the right to: nothing else matters, and nothing that
 		// could take time, such as a renewal, goes before it.
-		return mem, d
+		return mem, d.by(fenceName)
 	}
-	for _, r := range rules() {
-		d, ok := r(&mem, v)
+	for r := range rules {
+		d, ok := r.decide(&mem, v)
 		if ok {
-			return mem, keepLease(v, d)
+			return mem, settle(&mem, v, d).by(r.name)
 		}
 	}
-	return mem, keepLease(v, do("nothing to do"))
+	return mem, settle(&mem, v, do("nothing to do")).by(restName)
+}
+
+// settle adds to a decision what every one needs.
+func settle(mem *Memory, v View, d Decision) Decision {
+	mem.Position = v.Server.Position
+	if next := scheduledIn(v); next > 0 {
+		d.Wake = shorter(d.Wake, next)
+	}
+	return keepLease(v, keepWatchdog(v, d))
 }
 
 // observe takes into memory what every rule may rely on.
@@ -55,10 +82,17 @@ func observe(mem *Memory, v View) {
 		mem.StoppedSince = time.Time{}
 	}
 	if v.Server.Process == Stopped && v.Job.Kind == "" && mem.StoppedSince.IsZero() {
+		if v.Ended == nil && v.leading() && mem.Ran {
+			crashed(mem, v.Now)
+		}
 		mem.StoppedSince = v.Now
 	}
 	if v.Server.Process == Running {
-		mem.StartFailures = 0
+		mem.StartFailures, mem.Ours = 0, false
+	}
+	mem.Ran = v.Server.Process == Running
+	if mem.Born.IsZero() {
+		mem.Born = v.Now
 	}
 	remember(mem, v.Server)
 }

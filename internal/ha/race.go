@@ -28,6 +28,9 @@ func race(mem *Memory, v View) (Decision, bool) {
 	if v.Server.Primary() {
 		return keepPrimary(v)
 	}
+	if left, wait := backoff(mem, v); wait {
+		return do("nobody leads, but the own server still receives WAL: waiting before the race, as primary_race_backoff says").wake(left), true
+	}
 	names := peersToAsk(v)
 	if v.Cluster.Failover.Candidate == v.Self.Name {
 		names = nil // it was chosen; there is nobody to compare with
@@ -40,6 +43,20 @@ func race(mem *Memory, v View) (Decision, bool) {
 		return do("nobody leads, and " + bad.Detail).wake(raceEvery).checked(checks), true
 	}
 	return do("nobody leads and this member is the healthiest: taking the leader key", AcquireLeader{}).again().checked(checks), true
+}
+
+// backoff reports whether a standby is to wait before it races, and until when it looks again: as long as primary_race_backoff
+// says while WAL still arrives, for the primary may only have lost the DCS. Whether it does shows after one loop_wait.
+func backoff(mem *Memory, v View) (time.Duration, bool) {
+	limit, passed := v.Settings.PrimaryRaceBackoff, v.Now.Sub(mem.VacantSince)
+	if passed >= limit || v.Settings.Standby.Active() || v.Cluster.Failover.Requested() {
+		return 0, false
+	}
+	receives := v.Server.Streaming && v.Server.Position > mem.Position
+	if receives || passed < v.Settings.LoopWait {
+		return min(limit-passed, v.Settings.LoopWait), true
+	}
+	return 0, false
 }
 
 // keepPrimary lets a running primary take the vacant key back, unless the cluster went on without it.
@@ -63,13 +80,19 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 		check("promotion", !v.Now.Before(mem.NoRaceUntil), "no promotion failed lately", "this member's promotion failed a moment ago"),
 		check("nofailover", !v.Self.Tags.NoFailover(), "this member may lead", "this member is tagged nofailover"),
 		check("answers", v.Server.Answers, "the own server answers", "the own server does not answer"),
-		check("timeline", !behind(v, v.Server.Timeline), "this member is on the cluster's timeline", "this member is on an older timeline than the cluster"),
+		check("timeline", v.Settings.Standby.Active() || !behind(v, v.Server.Timeline), "this member is on the cluster's timeline", "this member is on an older timeline than the cluster"),
+	}
+	if v.Watchdog.Required {
+		checks = append(checks, check("watchdog", v.Watchdog.Usable || v.Watchdog.Active, "the watchdog can be used", "the watchdog is required and cannot be used"))
 	}
 	if !v.Cluster.Initialize.Known() {
 		// A leader that lost its key like that has a ttl to take it back, which is also how long it may believe in
 		// its lease while it is cut off. Who it was, and whom to ask, stood in the documents too.
 		waited := v.Now.Sub(mem.VacantSince) >= v.Settings.TTL
 		checks = append(checks, check("documents", waited, "a running primary had a ttl to take the key", "the documents are gone: a running primary comes first"))
+	}
+	if v.Settings.FailsafeMode {
+		checks = append(checks, failsafeChecks(mem, v)...)
 	}
 	if c, decided := manualRace(v, asked); decided {
 		return append(checks, c)
@@ -82,7 +105,7 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 	checks = append(checks, check("complete", patient, "nobody who has more had to be waited for",
 		bytes+": a member that has everything may be coming up"))
 	for _, name := range asked {
-		checks = append(checks, peerCheck(v, name))
+		checks = append(checks, peerCheck(v, name, mem.LastLeader))
 	}
 	return checks
 }
@@ -96,8 +119,8 @@ func check(rule string, ok bool, good, bad string) Check {
 }
 
 // peerCheck is whether another member leaves the key to us. A member that cannot be reached neither blocks
-// nor helps.
-func peerCheck(v View, name string) Check {
+// nor helps. The last leader's priority does not count: it is down or on its way, and would only hold up the others.
+func peerCheck(v View, name, lastLeader string) Check {
 	p := v.Peers[name]
 	switch {
 	case !p.Reached:
@@ -113,6 +136,8 @@ func peerCheck(v View, name string) Check {
 		return Check{"peer " + name, true, name + " is on an older timeline"}
 	case p.InRecovery && p.Position > v.Server.Position:
 		return Check{"peer " + name, false, name + " has received more WAL"}
+	case p.InRecovery && p.State == cluster.StateRunning && p.Position == v.Server.Position && p.Priority > v.Self.Tags.FailoverPriority() && name != lastLeader:
+		return Check{"peer " + name, false, name + " has the same WAL and a higher failover_priority"}
 	}
 	return Check{"peer " + name, true, name + " has no more WAL"}
 }

@@ -3,6 +3,7 @@ package ha
 import (
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -15,27 +16,45 @@ func replica(mem *Memory, v View) (Decision, bool) {
 	if !ok || leader.ConnURL == "" {
 		return do("waiting until leader " + v.Cluster.Leader.Name + " says where its server is").wake(time.Second), true
 	}
-	if twin(mem, v) {
+	if twin(mem, v) && !v.Settings.Pause {
 		return job("another member began the timeline that this one was the primary of: stopping", immediately(v)), true
 	}
-	if v.Server.Follows != leader.Name && !v.Now.Before(mem.RetryAt) {
-		return job("following leader "+leader.Name, Job{Kind: JobFollow, Member: leader.Name}), true
+	from := feeder(v, leader)
+	if (v.Server.Follows != from.member || v.Server.FollowsRemote) && !v.Now.Before(mem.RetryAt) {
+		return job("following "+from.describe(leader), from.job(Job{Kind: JobFollow})), true
 	}
-	if v.Server.Streaming || !leader.Running() {
-		return do("following leader " + leader.Name), true
+	if v.Server.ReplayPaused && v.Server.PendingRestart && !v.Settings.Pause {
+		return job("replay waits for settings that the primary raised: restarting with them", Job{Kind: JobRestart}), true
 	}
-	return notStreaming(v, leader.Name)
+	if v.Server.Streaming || from.member == "" || !leader.Running() {
+		return do("following " + from.describe(leader)), true
+	}
+	return notStreaming(v, from)
+}
+
+// describe is whom a replica follows, in a sentence.
+func (s source) describe(leader cluster.Member) string {
+	switch s.member {
+	case "":
+		return "the archive alone"
+	case leader.Name:
+		return "leader " + s.member
+	}
+	return s.member + ", as replicatefrom says"
 }
 
 // notStreaming finds out whether a standby that does not stream ever can.
-func notStreaming(v View, leader string) (Decision, bool) {
-	if v.Upstream.Member != leader || v.Now.Sub(v.Upstream.At) >= divergenceEvery {
-		return do("not streaming from "+leader+": comparing timelines", AskUpstream{Member: leader}).again(), true
+func notStreaming(v View, from source) (Decision, bool) {
+	if !from.is(v.Upstream) || v.Now.Sub(v.Upstream.At) >= divergenceEvery {
+		return do("not streaming from "+from.name()+": comparing timelines", from.ask()).again(), true
 	}
 	up := v.Upstream
 	own := wal.Point{Timeline: v.Server.Timeline, LSN: v.Server.Position}
-	if up.Reached && !up.InRecovery && wal.Relate(own, up.Timeline, up.History) == wal.Diverged {
+	if up.Reached && (!up.InRecovery || v.Settings.Standby.Active()) && wal.Relate(own, up.Timeline, up.History) == wal.Diverged {
+		if v.Settings.Pause {
+			return do("paused, and the timelines diverged: nothing is rewound in pause").wake(time.Second), true
+		}
 		return job("the timelines diverged: stopping, to be rewound", Job{Kind: JobStop}), true
 	}
-	return do("waiting to stream from " + leader).wake(time.Second), true
+	return do("waiting to stream from " + from.name()).wake(time.Second), true
 }

@@ -1,36 +1,113 @@
 package ha
 
+import (
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+)
+
 // requested begins what an operator asked for.
 func requested(_ *Memory, v View) (Decision, bool) {
-	if len(v.Requests) == 0 {
+	r, ok := due(v)
+	if !ok {
 		return Decision{}, false
 	}
-	r := v.Requests[0]
 	switch r.Kind {
 	case RequestRestart:
 		return restart(v, r)
 	case RequestReinitialize:
 		if leader := v.Cluster.Leader.Name; leader == "" || leader == v.Self.Name {
 			// The key may be an earlier life's: the newest data are here all the same.
-			why := "only a replica of a cluster that has a leader can be reinitialized"
-			return do(why, Refuse{Request: r.ID, Why: why}).again(), true
+			return refuse(r, "only a replica of a cluster that has a leader can be reinitialized")
 		}
 		return job("reinitialize was requested", Job{Kind: JobReinitialize, Member: v.Cluster.Leader.Name, Request: r.ID}), true
 	}
 	return Decision{}, false
 }
 
+// due is the first request whose time has come. In pause what was scheduled waits.
+func due(v View) (Request, bool) {
+	for _, r := range v.Requests {
+		if r.At.IsZero() || !r.At.After(v.Now) && !v.Settings.Pause {
+			return r, true
+		}
+	}
+	return Request{}, false
+}
+
+// scheduledIn is the time until the next scheduled request; zero when there is none.
+func scheduledIn(v View) time.Duration {
+	var next time.Duration
+	for _, r := range v.Requests {
+		if r.At.After(v.Now) && !v.Settings.Pause {
+			next = shorter(next, r.At.Sub(v.Now))
+		}
+	}
+	return next
+}
+
+// refuse answers a request that is not granted.
+func refuse(r Request, why string) (Decision, bool) {
+	return do(why, Refuse{Request: r.ID, Why: why}).again(), true
+}
+
 // restart only ever takes a running server, in the role it has. What becomes of one that is down is for other rules to
 // decide: started as it is, a former primary would be one again (rule S4).
 func restart(v View, r Request) (Decision, bool) {
-	refuse := func(why string) (Decision, bool) { return do(why, Refuse{Request: r.ID, Why: why}).again(), true }
+	if why := outdated(v, r); why != "" {
+		return refuse(r, why)
+	}
 	switch {
 	case v.Server.Data != DataCluster:
-		return refuse("there is no server to restart")
+		return refuse(r, "there is no server to restart")
 	case v.Server.Process == Stopped:
-		return refuse("the server is down: the agent starts it as soon as it may")
+		return refuse(r, "the server is down: the agent starts it as soon as it may")
 	case v.Server.Process != Running, v.Server.Primary() && !v.mayWrite():
 		return Decision{}, false // soon: it comes up, or takes the leader key back
 	}
-	return job("restart was requested", Job{Kind: JobRestart, Primary: v.Server.Primary(), Request: r.ID}), true
+	if why := unmet(v, r); why != "" {
+		return refuse(r, why)
+	}
+	why := "restart was requested"
+	if !r.At.IsZero() {
+		why = "the scheduled restart is due"
+	}
+	return job(why, Job{Kind: JobRestart, Primary: v.Server.Primary(), Request: r.ID, Timeout: r.Timeout}), true
+}
+
+// outdated says why a scheduled restart is not meant any more; empty when it is.
+func outdated(v View, r Request) string {
+	switch {
+	case r.At.IsZero():
+		return ""
+	case !r.StartedAt.IsZero() && !v.Server.Started.IsZero() && !r.StartedAt.Equal(v.Server.Started):
+		return "the server was restarted since the restart was scheduled"
+	case v.Now.Sub(r.At) > v.Settings.LoopWait+v.Settings.LoopWait/2:
+		return "the scheduled restart is long past"
+	}
+	return ""
+}
+
+// unmet says which condition of a restart the server does not meet; empty when it meets all.
+func unmet(v View, r Request) string {
+	switch {
+	case r.Role != "" && r.Role != roleNow(v):
+		return "the server is no " + string(r.Role)
+	case r.Below != 0 && v.Server.Version >= r.Below:
+		return "the server has that version, or a later one, already"
+	case r.Pending && !v.Server.PendingRestart:
+		return "no setting waits for a restart"
+	}
+	return ""
+}
+
+// roleNow is the role of the running server as a restart names it.
+func roleNow(v View) cluster.Role {
+	switch {
+	case v.Server.Primary():
+		return cluster.RolePrimary
+	case v.leading() && v.Settings.Standby.Active():
+		return cluster.RoleStandbyLeader
+	}
+	return cluster.RoleReplica
 }

@@ -22,16 +22,19 @@ import (
 //
 // Facts, in any order (times are seconds on an imaginary clock):
 //
-//	now 100 · self n1 nofailover · ttl 30 · loop_wait 10 · primary_start_timeout 0 · maximum_lag 0
+//	now 100 · self n1 [tag=value…] [clone] [alone] · ttl 30 · loop_wait 10 · primary_start_timeout 0 · maximum_lag 0
+//	primary_race_backoff 5 · pause on|off · failsafe_mode on|off · standby_cluster HOST|archive|none
+//	failsafe n1 n2|none (the key) · consent until=130 asked=100 · heard n2 [when=99] · watchdog [required] [usable] [active]
 //	dcs down|up · leader n2|none|n1 old · lease renewed=95|none · initialize ID|none|empty [ours] · optime 0/1
 //	config none · history 2 [by=n2]|none · failover leader=n1 candidate=n2 at=TEXT · failover none
-//	member n2 primary|replica running|stopped|… [streaming] [tag…] [checkpointing] · member n2 none
+//	member n2 primary|replica|standby_leader running|stopped|… [streaming] [tag[=value]…] [checkpointing] · member n2 none
 //	server empty|incomplete|unknown|stopped|starting|running|stopping [primary|standby] [tl=1] [at=0/1] [streaming] [follows=n2]
-//	       [clean] [silent] [norewind] [aside] [id=…]
-//	peer n2 primary|standby running|… tl=1 at=0/1 [nofailover] [when=99] · peer n2 silent
-//	upstream n2 tl=2 switched=0/1 [when=99] [recovering] · upstream n2 silent
-//	job KIND [primary] [checkpoint=0/1] · job none · ended KIND ok|failed [lost] [checkpoint=0/1]
-//	leaving · outcome ACTION done|refused|unknown · request restart|reinitialize
+//	       [clean] [silent] [norewind] [aside] [id=…] [remote] [replaypaused] [pending] [started=50] [version=150012]
+//	peer n2 primary|standby running|… tl=1 at=0/1 [nofailover] [priority=2] [when=99] · peer n2 silent
+//	upstream n2|remote tl=2 switched=0/1 [when=99] [recovering] · upstream n2 silent
+//	job KIND [primary] [began=90] [timeout=5] [checkpoint=0/1] · job none · ended KIND ok|failed [lost] [checkpoint=0/1]
+//	leaving · outcome ACTION done|refused|unknown · request none|restart|reinitialize [at=110] [started=50] [role=primary] [below=160000]
+//	       [pending] [timeout=5]
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		var s scenario
@@ -189,7 +192,7 @@ func (s *scenario) fact(verb string, w words) error {
 	case "now":
 		v.Now = at(w.first())
 	case "self":
-		v.Self = Self{Name: w.first(), Tags: cluster.Tags{"nofailover": w.has("nofailover")}}
+		v.Self = Self{Name: w.first(), Tags: w.tags(), CloneDiverged: w.has("clone"), CloneAfterRewindFailure: w.has("clone"), CloneAlone: w.has("alone")}
 	case "ttl":
 		v.Settings.TTL = w.seconds()
 	case "loop_wait":
@@ -198,6 +201,22 @@ func (s *scenario) fact(verb string, w words) error {
 		v.Settings.PrimaryStartTimeout = w.seconds()
 	case "maximum_lag":
 		v.Settings.MaximumLagOnFailover = uint64(w.seconds() / time.Second)
+	case "primary_race_backoff":
+		v.Settings.PrimaryRaceBackoff = w.seconds()
+	case "pause":
+		v.Settings.Pause = w.has("on")
+	case "failsafe_mode":
+		v.Settings.FailsafeMode = w.has("on")
+	case "failsafe":
+		v.Cluster.Failsafe = w.addresses()
+	case "consent":
+		v.Failsafe.Until, v.Failsafe.Asked = at(w.keys["until"]), at(w.keys["asked"])
+	case "heard":
+		v.Failsafe.Leader, v.Failsafe.Heard = w.first(), s.when(w)
+	case "watchdog":
+		v.Watchdog = Watchdog{Wanted: true, Required: w.has("required"), Usable: w.has("usable"), Active: w.has("active")}
+	case "standby_cluster":
+		v.Settings.Standby = standbyOf(w.first())
 	case "dcs":
 		v.Fresh = w.first() == "up"
 	case "leader":
@@ -231,11 +250,11 @@ func (s *scenario) fact(verb string, w words) error {
 	case "peer":
 		v.Peers[w.first()] = Peer{
 			At: s.when(w), Reached: !w.has("silent"), InRecovery: w.has("standby"), State: stateIn(w),
-			Timeline: w.timeline(), Position: w.lsn("at"), NoFailover: w.has("nofailover"),
+			Timeline: w.timeline(), Position: w.lsn("at"), NoFailover: w.has("nofailover"), Priority: w.number("priority"),
 		}
 	case "upstream":
 		v.Upstream = Upstream{
-			Member: w.first(), At: s.when(w), Reached: !w.has("silent"), InRecovery: w.has("recovering"),
+			Member: strings.TrimPrefix(w.first(), "remote"), Remote: w.first() == "remote", At: s.when(w), Reached: !w.has("silent"), InRecovery: w.has("recovering"),
 			Timeline: w.timeline(), SystemID: testIdentity,
 		}
 		if sw := w.lsn("switched"); sw != 0 {
@@ -244,7 +263,13 @@ func (s *scenario) fact(verb string, w words) error {
 	case "job":
 		v.Job = RunningJob{}
 		if !w.has("none") {
-			v.Job = RunningJob{Job: Job{Kind: JobKind(w.first()), Primary: w.has("primary")}, Checkpoint: w.lsn("checkpoint")}
+			v.Job = RunningJob{
+				Job:   Job{Kind: JobKind(w.first()), Primary: w.has("primary"), Timeout: time.Duration(w.number("timeout")) * time.Second},
+				Began: v.Now, Checkpoint: w.lsn("checkpoint"),
+			}
+			if w.keys["began"] != "" {
+				v.Job.Began = at(w.keys["began"])
+			}
 		}
 	case "ended":
 		v.Job = RunningJob{}
@@ -256,15 +281,79 @@ func (s *scenario) fact(verb string, w words) error {
 	case "leaving":
 		v.Leaving = true
 	case "request":
-		kind := RequestRestart
-		if w.first() == "reinitialize" {
-			kind = RequestReinitialize
-		}
-		v.Requests = []Request{{ID: 7, Kind: kind}}
+		v.Requests = w.requests()
 	default:
 		return fmt.Errorf("unknown fact %q", verb)
 	}
 	return nil
+}
+
+// tags are the words of a member that are tags: nofailover, replicatefrom=n2.
+func (w words) tags() cluster.Tags {
+	tags := cluster.Tags{}
+	for _, tag := range []string{"nofailover", "clonefrom", "nostream"} {
+		if w.has(tag) {
+			tags[tag] = true
+		}
+	}
+	for _, tag := range []string{"replicatefrom", "failover_priority"} {
+		if value, given := w.keys[tag]; given {
+			tags[tag] = value
+		}
+	}
+	return tags
+}
+
+func (w words) number(key string) int {
+	if w.keys[key] == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(w.keys[key])
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// addresses are the members named, each with its REST address.
+func (w words) addresses() map[string]string {
+	out := map[string]string{}
+	for _, name := range w.bare {
+		if name != "none" {
+			out[name] = "http://" + name + ":8008/patroni"
+		}
+	}
+	return out
+}
+
+func (w words) requests() []Request {
+	r := Request{
+		ID: 7, Kind: RequestRestart, Role: cluster.Role(w.keys["role"]), Below: w.number("below"), Pending: w.has("pending"),
+		Timeout: time.Duration(w.number("timeout")) * time.Second,
+	}
+	switch w.first() {
+	case "none":
+		return nil
+	case "reinitialize":
+		r.Kind = RequestReinitialize
+	}
+	if w.keys["at"] != "" {
+		r.At = at(w.keys["at"])
+	}
+	if w.keys["started"] != "" {
+		r.StartedAt = at(w.keys["started"])
+	}
+	return []Request{r}
+}
+
+func standbyOf(source string) cluster.StandbyCluster {
+	switch source {
+	case "none":
+		return cluster.StandbyCluster{}
+	case "archive":
+		return cluster.StandbyCluster{RestoreCommand: "cp /archive/%f %p"}
+	}
+	return cluster.StandbyCluster{Host: source}
 }
 
 func leaderKey(self string, w words) cluster.Leader {
@@ -309,21 +398,19 @@ func (s *scenario) member(w words) {
 	if !w.has("none") {
 		m := cluster.Member{
 			Name: name, ConnURL: "postgres://" + name + ":5432/postgres", APIURL: "http://" + name + ":8008/patroni",
-			State: stateIn(w), Role: cluster.RoleReplica, Tags: cluster.Tags{},
+			State: stateIn(w), Role: cluster.RoleReplica, Tags: w.tags(),
 		}
 		if w.has("primary") {
 			m.Role = cluster.RolePrimary
+		}
+		if w.has("standby_leader") {
+			m.Role = cluster.RoleStandbyLeader
 		}
 		if w.has("streaming") {
 			m.ReplicationState = cluster.ReplicationStreaming
 		}
 		if w.has("checkpointing") {
 			m.CheckpointAfterPromote = new(bool)
-		}
-		for _, tag := range []string{"nofailover", "clonefrom"} {
-			if w.has(tag) {
-				m.Tags[tag] = true
-			}
 		}
 		members = append(members, m)
 	}
@@ -352,7 +439,11 @@ func (s *scenario) server(w words) {
 	sv := Server{
 		Data: DataCluster, SystemID: testIdentity, Answers: !w.has("silent"), InRecovery: w.has("standby"),
 		Timeline: w.timeline(), Position: w.lsn("at"), Streaming: w.has("streaming"), Follows: w.keys["follows"],
-		CanRewind: !w.has("norewind"), SetAside: w.has("aside"),
+		CanRewind: !w.has("norewind"), SetAside: w.has("aside"), FollowsRemote: w.has("remote"), ReplayPaused: w.has("replaypaused"),
+		PendingRestart: w.has("pending"), Version: w.number("version"),
+	}
+	if w.keys["started"] != "" {
+		sv.Started = at(w.keys["started"])
 	}
 	if id := w.keys["id"]; id != "" {
 		sv.SystemID = wal.SystemID(id)
@@ -379,7 +470,7 @@ func (s *scenario) server(w words) {
 
 func (s *scenario) outcome(w words) error {
 	results := map[string]Result{"done": Done, "refused": Refused, "unknown": Unknown}
-	actions := map[string]Action{"acquire": AcquireLeader{}, "renew": RenewLease{}, "ask": AskPeers{peersToAsk(s.view)}}
+	actions := map[string]Action{"acquire": AcquireLeader{}, "renew": RenewLease{}, "ask": AskPeers{peersToAsk(s.view)}, "watchdog": ActivateWatchdog{}}
 	a, known := actions[w.first()]
 	if !known {
 		return fmt.Errorf("unknown action %q", w.first())

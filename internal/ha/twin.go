@@ -53,8 +53,8 @@ func twinDown(v View, leader cluster.Member) (Decision, bool) {
 	switch {
 	case leader.Role != cluster.RolePrimary || !leader.Running():
 		return do(why + ": waiting until leader " + leader.Name + " can be cloned").wake(handoverWait), true
-	case v.Server.SetAside:
-		return do(why + ", and a failed data directory is kept already: reinitialize this member").wake(time.Minute), true
+	case !v.Self.CloneDiverged:
+		return do(why + ": reinitialize this member, or set remove_data_directory_on_diverged_timelines").wake(time.Minute), true
 	}
-	return job(why+": keeping the data aside and cloning "+leader.Name, Job{Kind: JobReplace, Member: leader.Name}), true
+	return job(why+": keeping the data aside and cloning "+leader.Name, Job{Kind: JobReplace, Member: leader.Name, Discard: true}), true
 }

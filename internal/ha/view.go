@@ -28,6 +28,8 @@ type View struct {
 	// Upstream is the last answer of the leader's server about its timeline.
 	Upstream Upstream
 	Requests []Request
+	Failsafe Failsafe
+	Watchdog Watchdog
 	// Leaving is true once the agent was told to end.
 	Leaving bool
 	// Outcomes are the results of the last decision's actions.
@@ -38,6 +40,33 @@ type View struct {
 type Self struct {
 	Name string
 	Tags cluster.Tags
+	// CloneAfterRewindFailure and CloneDiverged say that data which pg_rewind failed on, or cannot help, may be given up
+	// for a new copy. Without them such a member waits for an operator.
+	CloneAfterRewindFailure, CloneDiverged bool
+	// CloneAlone says that there is a way to fill a data directory without another member, as from a backup.
+	CloneAlone bool
+}
+
+// Failsafe is what members agreed on without the DCS (failsafe_mode).
+type Failsafe struct {
+	// Until is the end of the consent of all other members that this one goes on as the primary: the instant before they
+	// were asked, plus ttl. Zero when they never all agreed, or one of them refused since.
+	Until time.Time
+	// Asked is when they were last asked.
+	Asked time.Time
+	// Leader said last that it goes on as the primary without the DCS, and this member agreed; Heard is when.
+	Leader string
+	Heard  time.Time
+}
+
+// Watchdog is the device that resets the host of a primary whose agent is silent.
+type Watchdog struct {
+	// Wanted is true unless it is turned off; Required forbids to be the primary without it.
+	Wanted, Required bool
+	// Usable is false when there is no such device, or it cannot be set as needed.
+	Usable bool
+	// Active is true from the activation on.
+	Active bool
 }
 
 // Lease is the agent's own lease.
@@ -94,8 +123,18 @@ type Server struct {
 	Position wal.LSN
 	// Streaming is true while a standby receives WAL from its upstream.
 	Streaming bool
-	// Follows is the name of the member it is configured to follow; empty for none.
-	Follows string
+	// Follows is the name of the member it is configured to follow; empty for none. FollowsRemote is true instead when it
+	// follows the source of the standby cluster.
+	Follows       string
+	FollowsRemote bool
+	// ReplayPaused is true while a standby holds replay back because the primary raised a setting that it has lower: only
+	// a restart, with the new value, takes it on.
+	ReplayPaused bool
+	// Started is when the postmaster started; Version is the server's, as 150012; PendingRestart is true when a setting
+	// waits for a restart. They are the conditions an operator can name for a restart.
+	Started        time.Time
+	Version        int
+	PendingRestart bool
 	// Control is what the control file of a stopped server says.
 	Control Control
 	// CanRewind is true when pg_rewind is there, allowed, and its preconditions hold.
@@ -131,13 +170,17 @@ type Peer struct {
 	Timeline   wal.Timeline
 	Position   wal.LSN
 	NoFailover bool
+	// Priority orders members that have received the same WAL.
+	Priority int
 	// WatchdogFailed is true when the member must have a watchdog and has none.
 	WatchdogFailed bool
 }
 
-// Upstream is what the leader's server said over a replication connection.
+// Upstream is what the leader's server, or the source of the standby cluster, said over a replication connection.
 type Upstream struct {
-	Member     string
+	Member string
+	// Remote is true for the source of the standby cluster.
+	Remote     bool
 	At         time.Time
 	Reached    bool
 	SystemID   wal.SystemID
@@ -161,6 +204,15 @@ type Request struct {
 	Kind RequestKind
 	// FromLeader asks that a reinitialisation clones from the leader and from nobody else.
 	FromLeader bool
+	// At is when a restart is due; zero asks for it now. StartedAt is when the postmaster had started that it is meant for.
+	At, StartedAt time.Time
+	// Role, Below and Pending are what a restart asks of the server: the role, a version older than this one (150012), and
+	// a setting that waits. Zero values ask for nothing.
+	Role    cluster.Role
+	Below   int
+	Pending bool
+	// Timeout is how long a restart may take before another member is preferred; zero leaves it to primary_start_timeout.
+	Timeout time.Duration
 }
 
 // Result is how an action ended.
@@ -207,8 +259,21 @@ func (v View) stale() bool {
 func (v View) margin() time.Duration { return v.Settings.TTL / 6 }
 
 // mayWrite reports whether the member may have a server that accepts writes (rule S1).
+//
+// In pause it may whatever the lease does. Without the DCS the consent of all members counts as the lease does.
 func (v View) mayWrite() bool {
-	return v.leading() && v.Now.Before(v.Lease.Deadline.Add(-v.margin()))
+	if v.Settings.Pause {
+		return true
+	}
+	return v.leading() && v.Now.Before(v.deadline().Add(-v.margin()))
+}
+
+// deadline is when somebody else may win: the later one of the lease's and, without the DCS, of the members' consent.
+func (v View) deadline() time.Time {
+	if v.Fresh {
+		return v.Lease.Deadline
+	}
+	return later(v.Lease.Deadline, v.Failsafe.Until)
 }
 
 // renewDue reports whether the lease is to be renewed in this tick: once per loop_wait, and at least

@@ -1,0 +1,67 @@
+package ha
+
+import (
+	"maps"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+)
+
+// Without the DCS a primary cannot know whether another member was elected. With failsafe_mode it asks them all: whoever
+// agrees does not race for a ttl from then on. When all members that may race agree, none of them wins before that time
+// is over, so the consent of all counts like the lease (rule S1). Those that may race are the members of the failsafe key,
+// as it was last read: a member that is not in it does not race, which the race rule sees to.
+
+// failsafe asks all members while the DCS is silent. The bool is false where the mode is off, or cannot help.
+func failsafe(v View) (Decision, bool) {
+	if !v.Settings.FailsafeMode || !v.leading() || v.Cluster.Failsafe[v.Self.Name] == "" {
+		return Decision{}, false
+	}
+	left := v.deadline().Add(-v.margin()).Sub(v.Now)
+	if next := v.Failsafe.Asked.Add(v.renewEvery()).Sub(v.Now); next > 0 && v.Failsafe.Asked.After(v.Lease.Renewed) {
+		why := "the DCS does not answer: staying primary while the lease lasts; not all members agreed to more"
+		if v.Now.Before(v.Failsafe.Until) {
+			why = "the DCS does not answer: staying primary, all members agree"
+		}
+		return do(why).wake(min(left, next)), true
+	}
+	others := maps.Clone(v.Cluster.Failsafe)
+	delete(others, v.Self.Name)
+	why := "the DCS does not answer: asking all members whether this primary may go on"
+	return do(why, AskFailsafe{Members: others}).wake(min(left, v.renewEvery())), true
+}
+
+// failsafeMembers are the members to ask when the DCS is gone, by their REST addresses.
+func failsafeMembers(c cluster.Cluster) map[string]string {
+	members := map[string]string{}
+	for _, m := range c.Members {
+		if m.APIURL != "" {
+			members[m.Name] = m.APIURL
+		}
+	}
+	return members
+}
+
+// failsafeChecks are the conditions of failsafe_mode for taking a vacant key: whoever leads without the DCS counts on
+// them.
+func failsafeChecks(mem *Memory, v View) []Check {
+	named := len(v.Cluster.Failsafe) == 0 || v.Cluster.Failsafe[v.Self.Name] != ""
+	heard := v.Failsafe.Leader != "" && v.Now.Sub(v.Failsafe.Heard) < v.Settings.TTL
+	checks := []Check{
+		check("failsafe", named, "this member is asked when the DCS is gone", "this member is not in the failsafe key: a primary without the DCS does not ask it"),
+		check("failsafe leader", !heard, "no primary goes on without the DCS", v.Failsafe.Leader+" goes on as the primary without the DCS"),
+	}
+	// What an earlier life agreed to is forgotten, and counts for a ttl. Those that answer would tell of a primary.
+	fresh := mem.LastLeader == "" && v.Now.Sub(mem.Born) < v.Settings.TTL && !allAnswered(v)
+	return append(checks, check("failsafe memory", !fresh, "an earlier life can have agreed to no primary",
+		"this agent began less than a ttl ago, and an earlier life may have agreed to a primary without the DCS"))
+}
+
+// allAnswered reports whether every other member of the failsafe key answered and is no primary.
+func allAnswered(v View) bool {
+	for name := range v.Cluster.Failsafe {
+		if p := v.Peers[name]; name != v.Self.Name && (!p.Reached || !p.InRecovery && p.State == cluster.StateRunning) {
+			return false
+		}
+	}
+	return true
+}
