@@ -141,3 +141,13 @@ func TestMemberAddresses(t *testing.T) {
 		t.Error("a member without an address has an endpoint")
 	}
 }
+
+func TestHistoryKeepsTheLastLines(t *testing.T) {
+	h := History{Lines: []HistoryLine{{Switch: wal.Switch{Timeline: 1}}, {Switch: wal.Switch{Timeline: 2}}, {Switch: wal.Switch{Timeline: 3}}}}
+	for n, want := range map[int]int{0: 3, 1: 1, 2: 2, 3: 3, 9: 3} {
+		got := h.Last(n).Lines
+		if len(got) != want || got[len(got)-1].Timeline != 3 {
+			t.Errorf("last %d: got %v", n, got)
+		}
+	}
+}

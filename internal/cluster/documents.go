@@ -236,6 +236,14 @@ func HistoryFrom(file wal.History, old History, at time.Time, leader string) His
 	return h
 }
 
+// Last keeps the last n lines; zero keeps all (max_timelines_history).
+func (h History) Last(n int) History {
+	if n > 0 && len(h.Lines) > n {
+		h.Lines = h.Lines[len(h.Lines)-n:]
+	}
+	return h
+}
+
 func (h History) find(s wal.Switch) (HistoryLine, bool) {
 	for _, l := range h.Lines {
 		if l.Timeline == s.Timeline && l.End == s.End {
