@@ -25,9 +25,9 @@ func impossible(format string, args ...any) error {
 }
 
 // CheckManual says whether a switchover or failover may be asked for, as kind names it. It is the same check
-// for everybody who asks; the leader decides again, on what it sees then. The texts are part of the REST API
-// that Patroni's clients read.
-func CheckManual(kind string, f cluster.Failover, c cluster.Cluster) error {
+// for everybody who asks; the leader decides again, on what it sees then. In pause nothing is scheduled, and nobody is
+// chosen by itself. The texts are part of the REST API that Patroni's clients read.
+func CheckManual(kind string, f cluster.Failover, c cluster.Cluster, paused bool) error {
 	switch {
 	case kind == "failover" && f.Candidate == "":
 		return malformed("Failover could be performed only to a specific candidate")
@@ -35,6 +35,10 @@ func CheckManual(kind string, f cluster.Failover, c cluster.Cluster) error {
 		return malformed("Switchover could be performed only from a specific leader")
 	case kind == "failover" && f.ScheduledAt != "":
 		return malformed("Failover can't be scheduled")
+	case paused && f.ScheduledAt != "":
+		return malformed("Can't schedule switchover in the paused state")
+	case paused && f.Candidate == "":
+		return malformed("Switchover is possible only to a specific candidate in a paused state")
 	case f.Leader != "" && f.Leader == f.Candidate:
 		return malformed("Switchover target and source are the same")
 	case f.ScheduledAt != "":

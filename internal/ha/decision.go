@@ -24,9 +24,9 @@ type Decision struct {
 
 // Check is one condition and its verdict.
 type Check struct {
-	Rule   string
-	OK     bool
-	Detail string
+	Rule   string `json:"rule"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
 }
 
 // do makes a decision of a reason and actions.

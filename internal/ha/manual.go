@@ -32,6 +32,10 @@ func manual(mem *Memory, v View) (Decision, bool) {
 	if f.Candidate == v.Self.Name {
 		return do("the "+f.Kind()+" to "+v.Self.Name+" is done: it leads", drop).again(), true
 	}
+	if left := v.Failsafe.Until.Sub(v.Now); left > 0 {
+		// They gave their word not to lead; whoever released the key now would leave it to nobody.
+		return withStatus(v, do(f.Kind()+" requested: waiting until the members' word from the time without the DCS has ended")).wake(left), true
+	}
 	names := candidates(v, f.Candidate)
 	// Older answers will not do: right after a switchover they show the members as they were before it.
 	if d, ok := ask(v.Now, v, names, f.Kind()+" requested: asking the candidates"); ok {

@@ -10,7 +10,7 @@ func paused(mem *Memory, v View) (Decision, bool) {
 	if !v.Settings.Pause || mem.Bootstrap || v.Server.Data == DataEmpty && !v.Cluster.Initialize.Present {
 		return Decision{}, false
 	}
-	if v.Cluster.Leader.Name == v.Self.Name && !mayKeepKey(v) {
+	if v.Cluster.Leader.Name == v.Self.Name && !mayKeepKey(mem, v) {
 		mem.ReleasedAt = v.Now
 		why := "paused, and this server is no primary of this cluster: giving up the leader key"
 		return do(why, ReleaseLeader{Version: v.Cluster.Leader.Version}).again(), true
@@ -38,7 +38,7 @@ func paused(mem *Memory, v View) (Decision, bool) {
 
 // mayKeepKey reports whether the server may go on holding the leader key in pause: a primary of this cluster, a standby
 // that was chosen and is to be promoted, the leader of a standby cluster, or one that this agent stopped itself.
-func mayKeepKey(v View) bool {
+func mayKeepKey(mem *Memory, v View) bool {
 	s := v.Server
 	switch {
 	case v.Job.Kind != "":
@@ -46,7 +46,7 @@ func mayKeepKey(v View) bool {
 	case s.Data != DataCluster, v.Cluster.Initialize.Known() && s.SystemID.Valid() && s.SystemID != v.Cluster.Initialize.SystemID:
 		return false
 	case s.Process != Running:
-		return s.Process != Stopped || v.Ended != nil
+		return s.Process != Stopped || mem.Ours || v.Ended != nil
 	}
 	return s.Primary() || v.Cluster.Failover.Candidate == v.Self.Name || v.Settings.Standby.Active()
 }
