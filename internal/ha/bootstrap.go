@@ -1,5 +1,7 @@
 package ha
 
+import "github.com/pgbaton/pgbaton/internal/cluster"
+
 // bootstrap fills an empty data directory: with a new database cluster where there is none yet, with a copy
 // of another member's otherwise. It also finishes a bootstrap that has made its data.
 func bootstrap(mem *Memory, v View) (Decision, bool) {
@@ -35,10 +37,27 @@ func bootstrap(mem *Memory, v View) (Decision, bool) {
 	if v.Cluster.Initialize.Present {
 		return do("waiting for a leader to clone"), true
 	}
+	if mem.Identity != "" {
+		return do("the documents of the cluster are gone, and it had data: waiting for a member that has them; "+
+			"to begin a new cluster instead, restart this agent"), true
+	}
+	if name := holdsData(v); name != "" {
+		return do("nobody leads and the documents are gone, but "+name+" has data: waiting for it to lead").wake(raceEvery), true
+	}
 	if v.Self.Tags.NoFailover() {
 		return do("waiting for a leader to clone: tagged nofailover, so this member does not bootstrap"), true
 	}
 	return do("nobody has bootstrapped this cluster yet", CreateInitialize{}).again(), true
+}
+
+// holdsData is another member whose document tells that it has data; empty when none does.
+func holdsData(v View) string {
+	for _, m := range v.Cluster.Others(v.Self.Name) {
+		if m.Role != cluster.RoleUninitialized && m.State != cluster.StateInitializing && m.State != cluster.StateCreatingReplica {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 // incomplete replaces what an interrupted copy or rewind left, once; a second time somebody should look.

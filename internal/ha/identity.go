@@ -12,7 +12,7 @@ func identity(mem *Memory, v View) (Decision, bool) {
 		}
 		return d, true
 	}
-	if v.Server.Data != DataCluster || !v.Cluster.Initialize.Known() || v.Server.SystemID == v.Cluster.Initialize.SystemID {
+	if !foreign(v) {
 		return Decision{}, false
 	}
 	if !v.Server.SystemID.Valid() {
@@ -29,6 +29,11 @@ func identity(mem *Memory, v View) (Decision, bool) {
 		d = d.with(ReleaseLeader{Version: v.Cluster.Leader.Version})
 	}
 	return d.with(Exit{}), true
+}
+
+// foreign reports whether the data are not known to be this cluster's, although it has an identity.
+func foreign(v View) bool {
+	return v.Server.Data == DataCluster && v.Cluster.Initialize.Known() && v.Server.SystemID != v.Cluster.Initialize.SystemID
 }
 
 // withoutData gives up the leader key of a member whose data are gone or cannot be seen. A server may run on them all the

@@ -25,17 +25,20 @@ func leader(mem *Memory, v View) (Decision, bool) {
 	if d, ok := manual(mem, v); ok {
 		// The history goes first: the next leader must know of this timeline.
 		d.Do = append(chores, d.Do...)
-		return d, true
+		return withCheckpoint(mem, v, d), true
 	}
 	mem.Handover = Handover{}
-	d := withStatus(v, do("leading"))
-	if len(chores) > 0 {
-		return d.with(chores...), true
+	return withCheckpoint(mem, v, withStatus(v, do("leading")).with(chores...)), true
+}
+
+// withCheckpoint adds the checkpoint after the promotion to a decision that leaves room for it: others wait for it before
+// they rewind.
+func withCheckpoint(mem *Memory, v View, d Decision) Decision {
+	done := mem.Checkpointed == v.Server.Timeline || !v.Server.Answers || v.Now.Before(mem.RetryAt)
+	if done || d.Again || contains[StartJob](d) || contains[WriteHistory](d) {
+		return d
 	}
-	if v.Server.Answers && mem.Checkpointed != v.Server.Timeline && !v.Now.Before(mem.RetryAt) {
-		return d.with(StartJob{Job: Job{Kind: JobCheckpoint}}), true
-	}
-	return d, true
+	return d.with(StartJob{Job: Job{Kind: JobCheckpoint}})
 }
 
 // promote makes the standby of the key's holder the primary (rule S4): the key is held by

@@ -22,6 +22,10 @@ func leave(mem *Memory, v View) (Decision, bool) {
 		}
 		return job("leaving: stopping the server", Job{Kind: JobStop}), true
 	}
+	if v.Server.Data != DataCluster && !mem.Ours {
+		// Whether a server runs shows in its data directory, and that cannot be seen (rule S7).
+		return job("leaving: making sure that no server runs", immediately(v)), true
+	}
 	if v.leading() && v.Fresh {
 		end := mem.Handover.Checkpoint
 		mem.Handover = Handover{}

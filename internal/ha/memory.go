@@ -17,6 +17,8 @@ type Memory struct {
 	VacantSince time.Time
 	// Born is when the first decision was made.
 	Born time.Time
+	// Identity is the system identifier of the cluster as it was last known.
+	Identity wal.SystemID
 	// LastLeader is the last member that held the leader key.
 	LastLeader string
 	// StoppedSince is when the server was first seen stopped since it ran or a job ended; zero while it runs.

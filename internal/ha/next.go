@@ -91,6 +91,9 @@ func observe(mem *Memory, v View) {
 		mem.StartFailures, mem.Ours = 0, false
 	}
 	mem.Ran = v.Server.Process == Running
+	if v.Fresh && v.Cluster.Initialize.Known() {
+		mem.Identity = v.Cluster.Initialize.SystemID
+	}
 	if mem.Born.IsZero() {
 		mem.Born = v.Now
 	}

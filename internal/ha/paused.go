@@ -43,7 +43,7 @@ func mayKeepKey(mem *Memory, v View) bool {
 	switch {
 	case v.Job.Kind != "":
 		return true
-	case s.Data != DataCluster, v.Cluster.Initialize.Known() && s.SystemID.Valid() && s.SystemID != v.Cluster.Initialize.SystemID:
+	case s.Data != DataCluster, foreign(v) && s.SystemID.Valid():
 		return false
 	case s.Process != Running:
 		return s.Process != Stopped || mem.Ours || v.Ended != nil

@@ -58,6 +58,8 @@ func restart(v View, r Request) (Decision, bool) {
 		return refuse(r, why)
 	}
 	switch {
+	case foreign(v) && !v.Settings.Pause:
+		return Decision{}, false // what becomes of another cluster's data is for the identity rule to say
 	case v.Server.Data != DataCluster:
 		return refuse(r, "there is no server to restart")
 	case v.Server.Process == Stopped:
