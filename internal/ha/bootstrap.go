@@ -38,11 +38,11 @@ func bootstrap(mem *Memory, v View) (Decision, bool) {
 		return do("waiting for a leader to clone"), true
 	}
 	if mem.Identity != "" {
-		return do("the documents of the cluster are gone, and it had data: waiting for a member that has them; "+
+		return do("the documents of the cluster are gone, and it had data: waiting for a member that has them; " +
 			"to begin a new cluster instead, restart this agent"), true
 	}
 	if name := holdsData(v); name != "" {
-		return do("nobody leads and the documents are gone, but "+name+" has data: waiting for it to lead").wake(raceEvery), true
+		return do("nobody leads and the documents are gone, but " + name + " has data: waiting for it to lead").wake(raceEvery), true
 	}
 	if v.Self.Tags.NoFailover() {
 		return do("waiting for a leader to clone: tagged nofailover, so this member does not bootstrap"), true

@@ -27,7 +27,8 @@ func impossible(format string, args ...any) error {
 // CheckManual says whether a switchover or failover may be asked for, as kind names it. It is the same check
 // for everybody who asks; the leader decides again, on what it sees then. In pause nothing is scheduled, and nobody is
 // chosen by itself. The texts are part of the REST API that Patroni's clients read.
-func CheckManual(kind string, f cluster.Failover, c cluster.Cluster, paused bool) error {
+func CheckManual(kind string, f cluster.Failover, c cluster.Cluster) error {
+	paused := c.Config.Settings().Pause
 	switch {
 	case kind == "failover" && f.Candidate == "":
 		return malformed("Failover could be performed only to a specific candidate")

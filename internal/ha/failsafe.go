@@ -44,7 +44,8 @@ func failsafeMembers(c cluster.Cluster) map[string]string {
 // failsafeChecks are the conditions of failsafe_mode for taking a vacant key: whoever leads without the DCS counts on
 // them.
 func failsafeChecks(mem *Memory, v View) []Check {
-	named := len(v.Cluster.Failsafe) == 0 || v.Cluster.Failsafe[v.Self.Name] != ""
+	// A member that is not asked may race all the same when those that are all say that they are no primary.
+	named := len(v.Cluster.Failsafe) == 0 || v.Cluster.Failsafe[v.Self.Name] != "" || allAnswered(v)
 	heard := v.Failsafe.Leader != "" && v.Now.Sub(v.Failsafe.Heard) < v.Settings.TTL
 	checks := []Check{
 		check("failsafe", named, "this member is asked when the DCS is gone", "this member is not in the failsafe key: a primary without the DCS does not ask it"),

@@ -44,7 +44,7 @@ func remember(mem *Memory, s Server) {
 // read. Whether that is a twin shows once it can be read again; until then its control file is the only witness.
 func unrecorded(v View) bool {
 	known, own := v.Cluster.Timeline(), v.Server.Control
-	return own.Primary && known != 0 && own.Timeline > known
+	return own.Primary && own.Timeline > max(known, 1)
 }
 
 // twinDown replaces the data of a twin. The old ones are kept (rule S6).
