@@ -110,7 +110,7 @@ func wakeWords(d Decision, s cluster.Settings) string {
 	if d.Again {
 		return "at once"
 	}
-	return "in " + span(wait) + " at the latest"
+	return "in " + Span(wait) + " at the latest"
 }
 
 // standing weighs the race as if the leader were gone. The other members are not asked for that.
@@ -118,6 +118,9 @@ func standing(mem Memory, v View) []Check {
 	running := v.Server.Data == DataCluster && v.Server.Process == Running && v.Server.InRecovery
 	if !v.Fresh || !v.Cluster.Locked() || v.Cluster.Leader.Name == v.Self.Name || !running {
 		return nil
+	}
+	if v.Settings.Pause {
+		return []Check{{Rule: "pause", Detail: "the cluster is in pause: nobody is promoted by itself"}}
 	}
 	v.Cluster.Leader = cluster.Leader{}
 	v.Cluster.Failover = cluster.Failover{}

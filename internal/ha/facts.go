@@ -44,7 +44,7 @@ func (f *facts) cluster(v View) {
 		picture = "the last one that could be read: the DCS does not answer"
 	}
 	f.add("picture", "%s", picture)
-	f.add("settings", "ttl %s, loop_wait %s, retry_timeout %s, maximum_lag_on_failover %s", span(s.TTL), span(s.LoopWait), span(s.RetryTimeout),
+	f.add("settings", "ttl %s, loop_wait %s, retry_timeout %s, maximum_lag_on_failover %s", Span(s.TTL), Span(s.LoopWait), Span(s.RetryTimeout),
 		wal.Size(s.MaximumLagOnFailover))
 	f.addIf(s.Pause, "pause", "on")
 	f.addIf(s.FailsafeMode, "failsafe_mode", "on")
@@ -55,6 +55,9 @@ func (f *facts) cluster(v View) {
 	f.addIf(c.Status.Optime != 0, "leader's last known position", "%s", c.Status.Optime)
 	if r := c.Failover; r.Requested() {
 		f.add(r.Kind()+" key", "from %s to %s%s", orAny(r.Leader), orAny(r.Candidate), onSchedule(r.ScheduledAt))
+	}
+	for _, m := range c.Others(v.Self.Name) {
+		f.add("member "+m.Name, "%s, %s", m.Role, c.StateOf(m))
 	}
 	f.addIf(len(v.Self.Tags) > 0, "own tags", "%s", tagWords(v.Self.Tags))
 }
@@ -225,6 +228,7 @@ func memoryFacts(m Memory, now time.Time) []Fact {
 	times := func(name string, t time.Time) { f.addIf(!t.IsZero(), name, "%s", relative(now, t)) }
 	yes := func(name string, set bool) { f.addIf(set, name, "yes") }
 	times("agent began", m.Born)
+	f.addIf(m.Identity != "", "system identifier of the cluster", "%s", m.Identity)
 	f.addIf(m.LastLeader != "", "last leader", "%s", m.LastLeader)
 	times("leader key vacant since", m.VacantSince)
 	times("server down since", m.StoppedSince)
@@ -251,16 +255,16 @@ func memoryFacts(m Memory, now time.Time) []Fact {
 // relative says how far a point in time lies from now.
 func relative(now, t time.Time) string {
 	if d := t.Sub(now); d > 0 {
-		return "in " + span(d)
+		return "in " + Span(d)
 	}
 	if now.Equal(t) {
 		return "now"
 	}
-	return span(now.Sub(t)) + " ago"
+	return Span(now.Sub(t)) + " ago"
 }
 
-// span writes a duration with the precision that people care for.
-func span(d time.Duration) string {
+// Span writes a duration with the precision that people care for.
+func Span(d time.Duration) string {
 	switch {
 	case d >= time.Hour:
 		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)

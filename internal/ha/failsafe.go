@@ -52,7 +52,7 @@ func failsafeChecks(mem *Memory, v View) []Check {
 		check("failsafe leader", !heard, "no primary goes on without the DCS", v.Failsafe.Leader+" goes on as the primary without the DCS"),
 	}
 	// What an earlier life agreed to is forgotten, and counts for a ttl. Those that answer would tell of a primary.
-	fresh := mem.LastLeader == "" && v.Now.Sub(mem.Born) < v.Settings.TTL && !allAnswered(v)
+	fresh := v.Now.Sub(mem.Born) < v.Settings.TTL && !allAnswered(v)
 	return append(checks, check("failsafe memory", !fresh, "an earlier life can have agreed to no primary",
 		"this agent began less than a ttl ago, and an earlier life may have agreed to a primary without the DCS"))
 }

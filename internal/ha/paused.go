@@ -43,6 +43,8 @@ func mayKeepKey(mem *Memory, v View) bool {
 	switch {
 	case v.Job.Kind != "":
 		return true
+	case s.Data == DataUnknown:
+		return true // unknown is not gone (rule S7): a primary may run there
 	case s.Data != DataCluster, foreign(v) && s.SystemID.Valid():
 		return false
 	case s.Process != Running:
