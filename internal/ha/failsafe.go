@@ -12,12 +12,12 @@ import (
 // as it was last read: a member that is not in it does not race, which the race rule sees to.
 
 // failsafe asks all members while the DCS is silent. The bool is false where the mode is off, or cannot help.
-func failsafe(v View) (Decision, bool) {
+func failsafe(mem *Memory, v View) (Decision, bool) {
 	if !v.Settings.FailsafeMode || !v.leading() || v.Cluster.Failsafe[v.Self.Name] == "" {
 		return Decision{}, false
 	}
 	left := v.deadline().Add(-v.margin()).Sub(v.Now)
-	if next := v.Failsafe.Asked.Add(v.renewEvery()).Sub(v.Now); next > 0 && v.Failsafe.Asked.After(v.Lease.Renewed) {
+	if next := v.Failsafe.Asked.Add(v.renewEvery()).Sub(v.Now); next > 0 && v.Failsafe.Asked.After(later(v.Lease.Renewed, mem.StoppedSince)) {
 		why := "the DCS does not answer: staying primary while the lease lasts; not all members agreed to more"
 		if v.Now.Before(v.Failsafe.Until) {
 			why = "the DCS does not answer: staying primary, all members agree"
@@ -28,6 +28,14 @@ func failsafe(v View) (Decision, bool) {
 	delete(others, v.Self.Name)
 	why := "the DCS does not answer: asking all members whether this primary may go on"
 	return do(why, AskFailsafe{Members: others}).wake(min(left, v.renewEvery())), true
+}
+
+// vouched reports whether a server that is down may be started as a primary without the DCS: while the lease lasts, or when
+// all members agreed since it went down. An older word is not enough, for a member that asks whether this server is a
+// primary now is told that it is none.
+func vouched(mem *Memory, v View) bool {
+	agreed := v.Failsafe.Until.Add(-v.Settings.TTL)
+	return v.Now.Before(v.Lease.Deadline.Add(-v.margin())) || agreed.After(mem.StoppedSince)
 }
 
 // failsafeMembers are the members to ask when the DCS is gone, by their REST addresses.
@@ -52,9 +60,14 @@ func failsafeChecks(mem *Memory, v View) []Check {
 		check("failsafe leader", !heard, "no primary goes on without the DCS", v.Failsafe.Leader+" goes on as the primary without the DCS"),
 	}
 	// What an earlier life agreed to is forgotten, and counts for a ttl. Those that answer would tell of a primary.
-	fresh := v.Now.Sub(mem.Born) < v.Settings.TTL && !allAnswered(v)
+	fresh := forgetful(mem, v) && !allAnswered(v)
 	return append(checks, check("failsafe memory", !fresh, "an earlier life can have agreed to no primary",
 		"this agent began less than a ttl ago, and an earlier life may have agreed to a primary without the DCS"))
+}
+
+// forgetful reports whether an earlier life of this agent may have agreed to a primary without the DCS.
+func forgetful(mem *Memory, v View) bool {
+	return v.Settings.FailsafeMode && v.Now.Sub(mem.Born) < v.Settings.TTL
 }
 
 // allAnswered reports whether every other member of the failsafe key answered and is no primary.

@@ -68,10 +68,13 @@ func jobFailed(mem *Memory, v View, e EndedJob) (Decision, bool) {
 // member can take over. Otherwise it goes on: a slow primary is better than none.
 func tooSlow(mem *Memory, v View) (Decision, bool) {
 	limit := v.Settings.PrimaryStartTimeout
-	if v.Job.Timeout > 0 {
+	switch {
+	case v.Job.Timeout > 0:
 		limit = v.Job.Timeout
+	case v.Job.Kind == JobRestart && limit == 0:
+		limit = restartTimeout // zero is about crashes; nothing crashed
 	}
-	if !v.Job.Primary || !v.Fresh || v.Server.Primary() || v.Now.Sub(v.Job.Began) <= limit {
+	if v.Settings.Pause || !v.Job.Primary || !v.Fresh || v.Server.Primary() || v.Now.Sub(v.Job.Began) <= limit {
 		return Decision{}, false
 	}
 	names := candidates(v, "")
@@ -85,6 +88,9 @@ func tooSlow(mem *Memory, v View) (Decision, bool) {
 	mem.StartFailures++ // the key is given up as after a start that failed
 	return job("the start takes longer than primary_start_timeout: "+list(ready)+" can take over", immediately(v)).checked(checks), true
 }
+
+// restartTimeout is how long a restart that was asked for may take where primary_start_timeout says nothing about it.
+const restartTimeout = 5 * time.Minute
 
 // tooSlowEvery is how often the others are asked while a start takes too long.
 const tooSlowEvery = 5 * time.Second

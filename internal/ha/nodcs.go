@@ -14,8 +14,8 @@ func noDCS(mem *Memory, v View) (Decision, bool) {
 	if v.Server.Data != DataCluster {
 		return do("the DCS does not answer: waiting before touching the data directory").wake(time.Second), true
 	}
-	if v.Server.Primary() {
-		if d, ok := failsafe(v); ok {
+	if v.Server.Primary() || v.Server.Process == Stopped && v.mayWrite() && !vouched(mem, v) {
+		if d, ok := failsafe(mem, v); ok {
 			return d, true
 		}
 	}
@@ -28,7 +28,7 @@ func noDCS(mem *Memory, v View) (Decision, bool) {
 		return do("the DCS does not answer: the " + mem.Handover.Kind + " waits").wake(time.Second), true
 	case v.Server.Process == Stopped && v.leading() && v.Settings.Standby.Active() && v.Server.Control.Standby && !v.Now.Before(mem.RetryAt):
 		return job("the DCS does not answer: starting behind the remote", Job{Kind: JobStart, Remote: true}), true
-	case v.Server.Process == Stopped && v.mayWrite() && mem.StartFailures == 0 && !v.Server.Control.Standby && !v.Settings.Standby.Active():
+	case v.Server.Process == Stopped && v.mayWrite() && vouched(mem, v) && mem.StartFailures == 0 && !v.Server.Control.Standby && !v.Settings.Standby.Active():
 		// The lease still proves that nobody else leads; a crashed server may come back under it.
 		return job("the DCS does not answer: starting again while the lease lasts", Job{Kind: JobStart, Primary: true}), true
 	case v.Server.Process == Stopped && unrecorded(v):

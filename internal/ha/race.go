@@ -32,7 +32,7 @@ func race(mem *Memory, v View) (Decision, bool) {
 		return do("nobody leads, but the own server still receives WAL: waiting before the race, as primary_race_backoff says").wake(left), true
 	}
 	names := peersToAsk(v)
-	if v.Cluster.Failover.Candidate == v.Self.Name {
+	if v.Cluster.Failover.Candidate == v.Self.Name && !forgetful(mem, v) {
 		names = nil // it was chosen; there is nobody to compare with
 	}
 	if d, ok := ask(later(mem.VacantSince, v.Now.Add(-raceEvery)), v, names, "nobody leads: asking the other members"); ok {
@@ -255,6 +255,8 @@ func readyCheck(v View, name string, end wal.LSN) Check {
 	switch {
 	case !p.Reached:
 		return Check{"peer " + name, false, name + " does not answer"}
+	case v.Failsafe.Until.After(v.Now):
+		return Check{"peer " + name, false, name + " gave its word not to lead for a while, when the DCS was gone"}
 	case !p.InRecovery || p.State != cluster.StateRunning:
 		return Check{"peer " + name, false, name + " is no running standby"}
 	case p.NoFailover || p.WatchdogFailed:
