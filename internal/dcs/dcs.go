@@ -6,7 +6,9 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/pgbaton/pgbaton/internal/clock"
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/kv"
 )
@@ -34,6 +36,8 @@ type Config struct {
 	// Name is the member this process is. It may be empty for an operator, who has no lease and no
 	// member document.
 	Name string
+	// Suspended is how long this machine has been suspended since it started; nil asks the kernel.
+	Suspended func() time.Duration
 }
 
 // Store keeps the documents of one scope. It is safe for concurrent use; the methods about the lease are
@@ -45,6 +49,8 @@ type Store struct {
 
 	mu    sync.Mutex
 	lease Lease
+	// asleep is how long the machine had been suspended when the lease was last renewed.
+	asleep time.Duration
 	// known holds, by key, the documents that are written only when they change.
 	known map[string]kv.Pair
 	// knownAt is the revision of the last Load that filled known.
@@ -61,6 +67,9 @@ func New(store kv.Store, config Config) (*Store, error) {
 	}
 	if strings.Contains(config.Name, "/") {
 		return nil, fmt.Errorf("member name %q has a slash: choose a name without", config.Name)
+	}
+	if config.Suspended == nil {
+		config.Suspended = clock.Suspended
 	}
 	base := slashes.ReplaceAllString("/"+config.Namespace+"/"+config.Scope, "/")
 	return &Store{kv: store, config: config, base: base + "/", known: map[string]kv.Pair{}}, nil

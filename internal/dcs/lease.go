@@ -22,25 +22,30 @@ type Lease struct {
 	Deadline time.Time
 }
 
-// Lease returns the lease as it stands.
+// Lease returns the lease as it stands. The time the machine was suspended since the lease was renewed, which the instants
+// of this process do not count, is taken off: the store has counted it.
 func (s *Store) Lease() Lease {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lease
+	l := s.lease
+	if gone := s.config.Suspended() - s.asleep; l.ID != 0 && gone > 0 {
+		l.Renewed, l.Deadline = l.Renewed.Add(-gone), l.Deadline.Add(-gone)
+	}
+	return l
 }
 
 // Grant takes a new lease: when there is none, and when ttl changes. The keys of the old one stay bound to
 // it until Adopt and Announce move them; it is left to end by itself, for revoking it could delete a key
 // that an answer lost on the way has left there.
 func (s *Store) Grant(ctx context.Context, ttl time.Duration) error {
-	sent := time.Now()
+	sent, asleep := time.Now(), s.config.Suspended()
 	id, err := s.kv.Grant(ctx, ttl)
 	if err != nil {
 		return fmt.Errorf("take a lease: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lease = Lease{ID: int64(id), TTL: ttl, Renewed: sent, Deadline: sent.Add(ttl)}
+	s.lease, s.asleep = Lease{ID: int64(id), TTL: ttl, Renewed: sent, Deadline: sent.Add(ttl)}, asleep
 	return nil
 }
 
@@ -50,14 +55,14 @@ func (s *Store) Renew(ctx context.Context) error {
 	if lease.ID == 0 {
 		return fmt.Errorf("renew lease: %w", kv.ErrLost)
 	}
-	sent := time.Now()
+	sent, asleep := time.Now(), s.config.Suspended()
 	if err := s.kv.Renew(ctx, kv.LeaseID(lease.ID)); err != nil {
 		return s.leaseFailed(lease, fmt.Errorf("renew lease: %w", err))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lease.ID == lease.ID {
-		s.lease.Renewed, s.lease.Deadline = sent, sent.Add(lease.TTL)
+		s.lease.Renewed, s.lease.Deadline, s.asleep = sent, sent.Add(lease.TTL), asleep
 	}
 	return nil
 }
@@ -84,7 +89,7 @@ func (s *Store) Adopt(ctx context.Context, leader cluster.Version) error {
 // another.
 func (s *Store) Release(ctx context.Context, leader cluster.Version, status cluster.Status) error {
 	if status.Optime != 0 {
-		_ = s.WriteStatus(ctx, status) // an older position only makes others wait for less
+		s.lastStatus(ctx, status)
 	}
 	err := s.kv.Delete(ctx, s.key(keyLeader), kv.IfVersion(kv.Version(leader)))
 	if err == nil {
@@ -94,6 +99,17 @@ func (s *Store) Release(ctx context.Context, leader cluster.Version, status clus
 		s.forget(s.Lease())
 	}
 	return fmt.Errorf("release leader key: %w", err)
+}
+
+// lastStatus writes the status within a third of the time there is: an older position only makes others wait for less, and
+// the key has to be released all the same.
+func (s *Store) lastStatus(ctx context.Context, status cluster.Status) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, time.Now().Add(time.Until(end)/3))
+		defer cancel()
+	}
+	_ = s.WriteStatus(ctx, status)
 }
 
 // Announce writes this member's document, bound to the lease, unless it stands there like that already.

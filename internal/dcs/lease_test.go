@@ -215,3 +215,28 @@ func (g *gate) List(ctx context.Context, prefix string) (kv.Snapshot, error) {
 	g.then()
 	return snapshot, err
 }
+
+// S2: while the machine is suspended its clocks stand still, and the store's does not.
+func TestASuspendedMachineLosesTheTimeOfItsLease(t *testing.T) {
+	asleep := time.Hour
+	store := closing(t, memory.New())
+	s, err := dcs.New(store, dcs.Config{Scope: "batman", Name: "n1", Suspended: func() time.Duration { return asleep }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Grant(t.Context(), ttl); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Lease()
+	asleep += 12 * time.Second
+	after := s.Lease()
+	if got := before.Deadline.Sub(after.Deadline); got != 12*time.Second {
+		t.Errorf("the deadline moved by %s", got)
+	}
+	if err := s.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(s.Lease().Deadline); left < ttl-5*time.Second {
+		t.Errorf("%s are left after a renewal", left)
+	}
+}

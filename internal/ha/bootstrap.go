@@ -72,8 +72,7 @@ func incomplete(mem *Memory, v View) (Decision, bool) {
 	case v.Server.SetAside:
 		return do("the data directory is incomplete and a failed one is kept already: reinitialize this member").wake(handoverWait), true
 	}
-	return job("the data directory is incomplete: keeping it aside and cloning "+v.Cluster.Leader.Name,
-		Job{Kind: JobReplace, Member: v.Cluster.Leader.Name}), true
+	return replace(v, "the data directory is incomplete", source{member: v.Cluster.Leader.Name}, false)
 }
 
 func clone(v View) (Decision, bool) {

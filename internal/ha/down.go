@@ -60,6 +60,9 @@ func leaderDown(mem *Memory, v View) (Decision, bool) {
 	if v.Server.Control.Standby {
 		return job("starting as a standby, to be promoted", Job{Kind: JobStart}), true
 	}
+	if watchdogMissing(v) && v.Watchdog.Usable && outcome[ActivateWatchdog](v) == 0 {
+		return do("holding the leader key: the watchdog before the start", ActivateWatchdog{}).again(), true
+	}
 	return job("starting the primary", Job{Kind: JobStart, Primary: true}), true
 }
 
@@ -131,7 +134,7 @@ func followerDown(mem *Memory, v View) (Decision, bool) {
 	case relation == wal.Ancestor:
 		return job("starting as a standby of "+leader.Name, start), true
 	case relation == wal.Diverged:
-		return diverged(mem, v, from, leader.CheckpointAfterPromote != nil)
+		return diverged(mem, v, rewindSource(v, from), leader.CheckpointAfterPromote != nil)
 	case v.Server.Control.Standby:
 		// A standby wrote nothing of its own; whether it can follow shows once the leader takes writes.
 		return job("starting as a standby; "+leader.Name+" cannot be compared with yet", start), true
@@ -180,7 +183,16 @@ func diverged(mem *Memory, v View, from source, checkpointing bool) (Decision, b
 	if !allowed {
 		return do(why + ": reinitialize this member, or set " + option).wake(time.Minute), true
 	}
-	return job(why+": keeping the data aside and cloning "+from.name(), from.job(Job{Kind: JobReplace, Discard: true})), true
+	return replace(v, why, from, true)
+}
+
+// replace gives the data up for a new copy; they are kept aside, in place of older ones if discard says so. In pause they
+// stay.
+func replace(v View, why string, from source, discard bool) (Decision, bool) {
+	if v.Settings.Pause {
+		return do("paused: " + why + ", and nothing is cloned in pause"), true
+	}
+	return job(why+": keeping the data aside and cloning "+from.name(), from.job(Job{Kind: JobReplace, Discard: discard})), true
 }
 
 // starting waits for a server that comes up without a job of this agent, as after an agent restart.

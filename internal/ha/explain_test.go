@@ -133,8 +133,8 @@ func TestEverythingRememberedIsShown(t *testing.T) {
 
 // fill sets every field to something.
 func fill(v reflect.Value, moment time.Time) {
-	for i := range v.NumField() {
-		switch f := v.Field(i); {
+	for _, f := range v.Fields() {
+		switch {
 		case f.Type() == reflect.TypeFor[time.Time]():
 			f.Set(reflect.ValueOf(moment))
 		case f.Type() == reflect.TypeFor[[]time.Time]():

@@ -228,6 +228,7 @@ func memoryFacts(m Memory, now time.Time) []Fact {
 	times := func(name string, t time.Time) { f.addIf(!t.IsZero(), name, "%s", relative(now, t)) }
 	yes := func(name string, set bool) { f.addIf(set, name, "yes") }
 	times("agent began", m.Born)
+	yes("data directory was looked at", m.Looked)
 	f.addIf(m.Identity != "", "system identifier of the cluster", "%s", m.Identity)
 	f.addIf(m.LastLeader != "", "last leader", "%s", m.LastLeader)
 	times("leader key vacant since", m.VacantSince)

@@ -10,8 +10,8 @@ func identity(mem *Memory, v View) (Decision, bool) {
 		if v.leading() {
 			return withoutData(mem, v, d.Why)
 		}
-		if mem.Led != 0 && !mem.Ours {
-			// It was a primary when it was last seen, as in a pause that has ended.
+		if (mem.Led != 0 || !mem.Looked) && !mem.Ours {
+			// It was a primary when it was last seen, as in a pause that has ended, or was never seen.
 			return job(d.Why+": making sure that no server runs", immediately(v)), true
 		}
 		return d, true

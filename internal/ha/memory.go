@@ -17,6 +17,8 @@ type Memory struct {
 	VacantSince time.Time
 	// Born is when the first decision was made.
 	Born time.Time
+	// Looked is true once the data directory could be looked at.
+	Looked bool
 	// Identity is the system identifier of the cluster as it was last known.
 	Identity wal.SystemID
 	// LastLeader is the last member that held the leader key.

@@ -94,6 +94,7 @@ func observe(mem *Memory, v View) {
 	if v.Fresh && v.Cluster.Initialize.Known() {
 		mem.Identity = v.Cluster.Initialize.SystemID
 	}
+	mem.Looked = mem.Looked || v.Server.Data != DataUnknown
 	if mem.Born.IsZero() {
 		mem.Born = v.Now
 	}
@@ -102,12 +103,13 @@ func observe(mem *Memory, v View) {
 
 // keepLease puts the renewal of the lease before everything else a decision does. The lease also carries
 // the member document, so a member without the leader key renews it as well. It is the only place
-// that renews (rule S2: only the loop does). A member that does not lead does not try while the store is silent.
+// that renews (rule S2: only the loop does). While the store is silent only a member tries that may still use the leader
+// key: the store may hear what it does not answer, and a lease that nobody can use would keep everybody else from leading.
 func keepLease(v View, d Decision) Decision {
 	if v.Lease.ID != 0 {
 		d.Wake = shorter(d.Wake, v.renewal())
 	}
-	if v.Lease.ID != 0 && v.renewDue() && (v.Fresh || v.leading()) {
+	if v.Lease.ID != 0 && v.renewDue() && (v.Fresh || v.leading() && v.mayWrite()) {
 		d.Do = append([]Action{RenewLease{}}, d.Do...)
 	}
 	if outcome[RenewLease](v) == Unknown {

@@ -54,6 +54,15 @@ func standbyLeaderDown(mem *Memory, v View) (Decision, bool) {
 	return do("waiting for the remote to answer before starting a former primary").wake(time.Second), true
 }
 
+// rewindSource is whom a diverged follower goes back to: its leader, or in a standby cluster the remote, because a server
+// in recovery is no source.
+func rewindSource(v View, leader source) source {
+	if v.Settings.Standby.Host != "" {
+		return source{remote: true}
+	}
+	return leader
+}
+
 // source is whom a standby gets its WAL from: a member, the remote of a standby cluster, or nobody.
 type source struct {
 	member string

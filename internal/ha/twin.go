@@ -56,5 +56,5 @@ func twinDown(v View, leader cluster.Member) (Decision, bool) {
 	case !v.Self.CloneDiverged:
 		return do(why + ": reinitialize this member, or set remove_data_directory_on_diverged_timelines").wake(time.Minute), true
 	}
-	return job(why+": keeping the data aside and cloning "+leader.Name, Job{Kind: JobReplace, Member: leader.Name, Discard: true}), true
+	return replace(v, why, source{member: leader.Name}, true)
 }

@@ -28,7 +28,8 @@ func keepWatchdog(v View, d Decision) Decision {
 	if !v.Watchdog.Active {
 		return d
 	}
-	if v.Settings.Pause || contains[Exit](d) || !v.leading() && harmless(v) || v.Settings.Standby.Active() && harmless(v) {
+	over := contains[Exit](d) || !v.leading() || !v.Fresh || v.Settings.Standby.Active()
+	if v.Settings.Pause || over && harmless(v) {
 		d.Do = append([]Action{DisableWatchdog{}}, d.Do...)
 	}
 	return d
