@@ -61,7 +61,7 @@ func leaderDown(mem *Memory, v View) (Decision, bool) {
 		return job("starting as a standby, to be promoted", Job{Kind: JobStart}), true
 	}
 	if watchdogMissing(v) && v.Watchdog.Usable && outcome[ActivateWatchdog](v) == 0 {
-		return do("holding the leader key: the watchdog before the start", ActivateWatchdog{}).again(), true
+		return activation(v, "holding the leader key: the watchdog before the start"), true
 	}
 	return job("starting the primary", Job{Kind: JobStart, Primary: true}), true
 }

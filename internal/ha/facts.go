@@ -246,6 +246,7 @@ func memoryFacts(m Memory, now time.Time) []Fact {
 	f.addIf(m.StartFailures > 0, "failed starts in a row", "%d", m.StartFailures)
 	times("next try after a failure", m.RetryAt)
 	yes("pg_rewind failed", m.RewindFailed)
+	yes("own timeline is a twin of the cluster's", m.Twin)
 	f.addIf(m.Led != 0, "last a primary on timeline", "%d", m.Led)
 	f.addIf(m.Checkpointed != 0, "checkpoint after the promotion", "done on timeline %d", m.Checkpointed)
 	yes("bootstrapping the cluster", m.Bootstrap)

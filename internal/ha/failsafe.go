@@ -53,14 +53,14 @@ func failsafeMembers(c cluster.Cluster) map[string]string {
 // them.
 func failsafeChecks(mem *Memory, v View) []Check {
 	// A member that is not asked may race all the same when those that are all say that they are no primary.
-	named := len(v.Cluster.Failsafe) == 0 || v.Cluster.Failsafe[v.Self.Name] != "" || allAnswered(v)
+	named := len(v.Cluster.Failsafe) == 0 || v.Cluster.Failsafe[v.Self.Name] != "" || allAnswered(mem, v)
 	heard := v.Failsafe.Leader != "" && v.Now.Sub(v.Failsafe.Heard) < v.Settings.TTL
 	checks := []Check{
 		check("failsafe", named, "this member is asked when the DCS is gone", "this member is not in the failsafe key: a primary without the DCS does not ask it"),
 		check("failsafe leader", !heard, "no primary goes on without the DCS", v.Failsafe.Leader+" goes on as the primary without the DCS"),
 	}
 	// What an earlier life agreed to is forgotten, and counts for a ttl. Those that answer would tell of a primary.
-	fresh := forgetful(mem, v) && !allAnswered(v)
+	fresh := forgetful(mem, v) && !allAnswered(mem, v)
 	return append(checks, check("failsafe memory", !fresh, "an earlier life can have agreed to no primary",
 		"this agent began less than a ttl ago, and an earlier life may have agreed to a primary without the DCS"))
 }
@@ -70,10 +70,16 @@ func forgetful(mem *Memory, v View) bool {
 	return v.Settings.FailsafeMode && v.Now.Sub(mem.Born) < v.Settings.TTL
 }
 
-// allAnswered reports whether every other member of the failsafe key answered and is no primary.
-func allAnswered(v View) bool {
+// allAnswered reports whether every other member of the failsafe key answered since the leader key is vacant, and is no
+// primary. One without a document cannot be asked.
+func allAnswered(mem *Memory, v View) bool {
 	for name := range v.Cluster.Failsafe {
-		if p := v.Peers[name]; name != v.Self.Name && (!p.Reached || !p.InRecovery && p.State == cluster.StateRunning) {
+		if name == v.Self.Name {
+			continue
+		}
+		_, known := v.Cluster.Member(name)
+		p := v.Peers[name]
+		if !known || !p.Reached || p.At.Before(mem.VacantSince) || !p.InRecovery && p.State == cluster.StateRunning {
 			return false
 		}
 	}

@@ -33,7 +33,7 @@ func jobSucceeded(mem *Memory, v View, e EndedJob) (Decision, bool) {
 			mem.Handover.Checkpoint = e.Checkpoint
 		}
 	case JobRewind, JobClone, JobReinitialize, JobReplace:
-		mem.RewindFailed, mem.Led, mem.Ours = false, 0, true
+		mem.RewindFailed, mem.Led, mem.Twin, mem.Ours = false, 0, false, true
 	case JobStart, JobRestart:
 		mem.StartFailures = 0
 	case JobCheckpoint:

@@ -52,7 +52,7 @@ func promote(mem *Memory, v View) (Decision, bool) {
 	case v.Now.Before(mem.NoRaceUntil):
 		return giveUp(mem, v, "the promotion failed a moment ago")
 	case watchdogMissing(v) && v.Watchdog.Usable && outcome[ActivateWatchdog](v) == 0:
-		return do("holding the leader key: the watchdog before the promotion", ActivateWatchdog{}).again(), true
+		return activation(v, "holding the leader key: the watchdog before the promotion"), true
 	case watchdogMissing(v) && v.Watchdog.Required:
 		return giveUp(mem, v, "the watchdog is required and could not be activated")
 	}

@@ -47,6 +47,8 @@ type Memory struct {
 	RewindFailed bool
 	// Led is the timeline on which the own data were last a primary's; zero when they are another member's copy.
 	Led wal.Timeline
+	// Twin is true once the own data turned out to be on a twin of the cluster's timeline.
+	Twin bool
 	// Checkpointed is the timeline on which the checkpoint after the promotion is done.
 	Checkpointed wal.Timeline
 }

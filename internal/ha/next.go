@@ -109,7 +109,7 @@ func keepLease(v View, d Decision) Decision {
 	if v.Lease.ID != 0 {
 		d.Wake = shorter(d.Wake, v.renewal())
 	}
-	if v.Lease.ID != 0 && v.renewDue() && (v.Fresh || v.leading() && v.mayWrite()) {
+	if v.Lease.ID != 0 && v.renewDue() && !contains[RenewLease](d) && (v.Fresh || v.leading() && v.mayWrite()) {
 		d.Do = append([]Action{RenewLease{}}, d.Do...)
 	}
 	if outcome[RenewLease](v) == Unknown {

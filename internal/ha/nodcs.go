@@ -11,6 +11,9 @@ func noDCS(mem *Memory, v View) (Decision, bool) {
 	if v.Settings.Pause {
 		return do("paused, and the DCS does not answer").wake(time.Second), true
 	}
+	if v.Server.Data == DataUnknown && v.leading() && !v.mayWrite() && !mem.Ours {
+		return job("the DCS does not answer, the lease ends, and whether a server runs cannot be seen: making sure that none does", immediately(v)), true
+	}
 	if v.Server.Data != DataCluster {
 		return do("the DCS does not answer: waiting before touching the data directory").wake(time.Second), true
 	}
@@ -31,7 +34,7 @@ func noDCS(mem *Memory, v View) (Decision, bool) {
 	case v.Server.Process == Stopped && v.mayWrite() && vouched(mem, v) && mem.StartFailures == 0 && !v.Server.Control.Standby && !v.Settings.Standby.Active():
 		// The lease still proves that nobody else leads; a crashed server may come back under it.
 		return job("the DCS does not answer: starting again while the lease lasts", Job{Kind: JobStart, Primary: true}), true
-	case v.Server.Process == Stopped && unrecorded(v):
+	case v.Server.Process == Stopped && (unrecorded(v) || twin(mem, v)):
 		return do("the DCS does not answer: waiting for the history of this server's timeline").wake(time.Second), true
 	case v.Server.Process == Stopped && !v.Now.Before(mem.RetryAt):
 		return job("the DCS does not answer: starting read-only", Job{Kind: JobStart, Member: otherLeader(mem, v)}), true

@@ -17,7 +17,9 @@ import (
 // twin reports whether the own data are on a twin of the cluster's timeline.
 func twin(mem *Memory, v View) bool {
 	by := beganBy(v, mem.Led)
-	return by != "" && by != v.Self.Name
+	// Once known it stays known until the data are replaced: the history key may be lost, and with it who began what.
+	mem.Twin = mem.Twin || by != "" && by != v.Self.Name
+	return mem.Twin
 }
 
 // beganBy is the member that began a timeline, as the history key tells; empty when that is not known.

@@ -1,5 +1,7 @@
 package ha
 
+import "time"
+
 // The watchdog resets the host of a primary whose agent fell silent, which even a host that hangs cannot prevent. It is
 // active before a server becomes a primary and fed by every renewal of the lease; it is disabled only when no server here
 // accepts writes any more, or in pause.
@@ -16,11 +18,20 @@ func activateWatchdog(v View) (Decision, bool) {
 	case !watchdogMissing(v):
 		return Decision{}, false
 	case v.Watchdog.Usable && outcome[ActivateWatchdog](v) == 0:
-		return do("leading: activating the watchdog", ActivateWatchdog{}).again(), true
+		return activation(v, "leading: activating the watchdog"), true
 	case v.Watchdog.Required:
 		return job("the watchdog is required and could not be activated: this server may not accept writes", immediately(v)), true
 	}
 	return Decision{}, false
+}
+
+// activation sets the watchdog off right after a renewal of the lease, never long after one: the device counts from now,
+// and has to be through before the lease is.
+func activation(v View, why string) Decision {
+	if v.Now.Sub(v.Lease.Renewed) > time.Second {
+		return do(why+": renewing the lease first", RenewLease{}).again()
+	}
+	return do(why, ActivateWatchdog{}).again()
 }
 
 // keepWatchdog adds the end of the watchdog to a decision when there is nothing left to guard.
