@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -14,13 +15,13 @@ import (
 	"github.com/pgbaton/pgbaton/internal/agent"
 	"github.com/pgbaton/pgbaton/internal/api"
 	"github.com/pgbaton/pgbaton/internal/client"
-	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/config"
 	"github.com/pgbaton/pgbaton/internal/ctl"
 	"github.com/pgbaton/pgbaton/internal/dcs"
-	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/kv/etcd3"
 	"github.com/pgbaton/pgbaton/internal/postgres"
+	"github.com/pgbaton/pgbaton/internal/process"
+	"github.com/pgbaton/pgbaton/internal/service"
 	"github.com/pgbaton/pgbaton/internal/supervise"
 )
 
@@ -51,11 +52,14 @@ the file. PostgreSQL refuses root, so run it as an unprivileged user.`,
 }
 
 func runAgent(ctx context.Context, path string, log *slog.Logger) (err error) {
+	hangups, ignore := catchHangups()
+	defer ignore()
 	hostname, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("find out the name of this host: %w", err)
 	}
-	cfg, err := config.Load(config.Source{Path: path, Env: processEnv(), Hostname: hostname})
+	source := config.Source{Path: path, Env: ownEnv(), Hostname: hostname}
+	cfg, err := config.Load(source)
 	if err != nil {
 		return err
 	}
@@ -73,55 +77,137 @@ func runAgent(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the REST API: %w; choose another restapi.listen or end what uses the port", err)
 	}
-	documents, err := openDocuments(ctx, cfg.Etcd, cfg.Aliases, dcs.Config{Namespace: cfg.Namespace, Scope: cfg.Scope, Name: cfg.Name})
+	// The server has to be looked after whether etcd answers or not.
+	documents, err := openDocuments(ctx, etcdConfig(cfg.Etcd, cfg.Aliases, true), dcs.Config{Namespace: cfg.Namespace, Scope: cfg.Scope, Name: cfg.Name})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, documents.Close()) }()
 	peers := client.New(cfg.Aliases)
 	defer peers.Close()
-	a := agent.New(agentConfig(cfg), documents, pg, peers, log)
+	beside := newAttendants(cfg, log)
+	defer beside.close(ctx)
+	own := agentConfig(ctx, cfg, beside)
+	g, leave, err := openGuard(ctx, cfg.Guard, pg.DataDir(), log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
+	memory := kept{dataDir: pg.DataDir(), log: log}
+	if last := memory.load(ctx); last != nil {
+		own.Dynamic = last
+	}
+	own.Keep = memory.save
+	own.Guard, own.Reread = g, (&reader{source, cfg, beside}).read
+	a := agent.New(own, documents, pg, peers, log)
 	group, serving := supervise.New(context.WithoutCancel(ctx))
 	group.Go("REST API", func(context.Context) error { return api.New(a, log).Serve(serving, listener) })
+	group.Go("memory", func(ctx context.Context) error { return slimWhenSteady(ctx, a) })
+	group.Go("hangups", func(ctx context.Context) error { return reloadOnHangup(ctx, hangups, a.Reload) })
 	err = a.Run(ctx)
 	return errors.Join(err, group.Stop(errEnd))
 }
 
+// steadyAfter is how many looks in a row have to find the server running before the agent counts as steady.
+const steadyAfter = 5
+
+// slimWhenSteady gives the memory back that the start took, once the server runs and nothing is under way.
+func slimWhenSteady(ctx context.Context, a *agent.Agent) error {
+	s := a.Snapshot()
+	for steady := 0; steady < steadyAfter; steady++ {
+		next, err := a.After(ctx, s)
+		if err != nil {
+			return nil //nolint:nilerr // the agent ends
+		}
+		if s = next; !s.Server.Running || s.Progress != "" {
+			steady = 0
+		}
+	}
+	process.Slim()
+	return nil
+}
+
 var errEnd = errors.New("the program ends")
 
-func agentConfig(cfg config.Config) agent.Config {
+func agentConfig(ctx context.Context, cfg config.Config, beside attendants) agent.Config {
 	return agent.Config{
 		Name: cfg.Name, Scope: cfg.Scope, Tags: cfg.Tags,
-		ConnURL:   "postgres://" + cfg.Postgres.Connect + "/postgres",
-		APIURL:    "http://" + cfg.RestAPI.Connect + "/patroni",
-		Dynamic:   cfg.Dynamic(),
-		UseRewind: cfg.Postgres.UseRewind,
-		Postgres:  func(dynamic cluster.Settings) postgres.Settings { return settings(cfg, dynamic.Parameters) },
+		ConnURL: "postgres://" + cfg.Postgres.Connect + "/postgres",
+		APIURL:  "http://" + cfg.RestAPI.Connect + "/patroni",
+		Dynamic: cfg.Dynamic(),
+		Options: func(dynamic map[string]any) agent.Options {
+			effective, _ := cfg.With(dynamic) // what is wrong with it is said below
+			return allowed(effective.Postgres)
+		},
+		Watchdog:  beside.watchdog,
+		Callbacks: beside.callbacks,
+		Manager:   service.NewManager(beside.log),
+		Postgres: func(dynamic map[string]any) postgres.Settings {
+			effective, warnings := cfg.With(dynamic)
+			for _, w := range warnings {
+				beside.log.WarnContext(ctx, "configuration", slog.String("option", w))
+			}
+			beside.callbacks.Configure(callbacks(effective)) // they may stand in the dynamic configuration, too
+			return settings(effective)
+		},
 	}
 }
 
-// settings are the effective settings of the server: the dynamic parameters with the local ones over them, where
-// those may be local.
-func settings(cfg config.Config, dynamic map[string]any) postgres.Settings {
-	hba := cfg.Postgres.HBA
-	if len(hba) == 0 {
-		hba = cfg.Bootstrap.HBA
+// allowed is what the agent may do with the data.
+func allowed(pg config.Postgres) agent.Options {
+	return agent.Options{
+		UseRewind: pg.UseRewind, CloneAfterRewindFailure: pg.RemoveFailed, CloneDiverged: pg.RemoveDiverged,
+		CloneAlone: slices.ContainsFunc(pg.CloneMethods, func(m config.Method) bool { return m.NoLeader }),
 	}
-	return postgres.Settings{Parameters: guc.Merge(dynamic, cfg.Postgres.Parameters), HBA: hba, Ident: cfg.Postgres.Ident}
+}
+
+// settings are the settings of the server in a configuration that lies over the dynamic one.
+func settings(cfg config.Config) postgres.Settings {
+	pg := cfg.Postgres
+	if len(pg.HBA) == 0 {
+		pg.HBA = cfg.Bootstrap.HBA
+	}
+	return postgres.Settings{
+		Parameters: pg.Parameters, Recovery: pg.Recovery, HBA: pg.HBA, Ident: pg.Ident, CustomConf: pg.CustomConf,
+		CloneMethods: methods(pg.CloneMethods), RemoteMethods: methods(pg.RemoteMethods),
+		PrePromote: postgres.Program(pg.PrePromote), BeforeStop: postgres.Program(pg.BeforeStop),
+		RewindOptions: options(pg.RewindOptions),
+	}
+}
+
+func methods(configured []config.Method) []postgres.Method {
+	var all []postgres.Method
+	for _, m := range configured {
+		all = append(all, method(m))
+	}
+	return all
+}
+
+func method(m config.Method) postgres.Method {
+	return postgres.Method{
+		Name: m.Name, Program: postgres.Program(m.Command), Options: options(m.Options), NoParams: m.NoParams, NoLeader: m.NoLeader,
+		KeepData: m.KeepData, KeepRecovery: m.KeepRecovery, Recovery: m.Recovery,
+	}
+}
+
+func options(configured []config.Option) []postgres.Option {
+	var all []postgres.Option
+	for _, o := range configured {
+		all = append(all, postgres.Option(o))
+	}
+	return all
 }
 
 func postgresConfig(cfg config.Config) postgres.Config {
 	pg := cfg.Postgres
-	out := postgres.Config{
+	effective, _ := cfg.With(cfg.Dynamic()) // what is wrong with it is said when it comes into force
+	return postgres.Config{
 		DataDir: pg.DataDir, BinDir: pg.BinDir, ListenAddresses: pg.Hosts, Port: pg.Port,
 		SocketDir: pg.SocketDir, ClusterName: cfg.Scope, MemberName: cfg.Name, PgPassFile: pg.PgPass,
 		Superuser: postgres.Login(pg.Superuser), Replication: postgres.Login(pg.Replication), Rewind: postgres.Login(pg.Rewind),
-		Settings: settings(cfg, cluster.Config{Data: cfg.Dynamic()}.Settings().Parameters),
+		Initdb: options(cfg.Bootstrap.Initdb), Restore: method(cfg.Bootstrap.Method), PostBootstrap: postgres.Program(cfg.Bootstrap.Post),
+		Settings: settings(effective),
 	}
-	for _, o := range cfg.Bootstrap.Initdb {
-		out.Initdb = append(out.Initdb, postgres.InitdbOption(o))
-	}
-	return out
 }
 
 // documents is a cluster's documents together with the connection they are read through.
@@ -134,8 +220,12 @@ type documents struct {
 // Close closes the connection.
 func (d documents) Close() error { return d.conn.Close() }
 
-func openDocuments(ctx context.Context, etcd config.Etcd, aliases map[string]string, cfg dcs.Config) (documents, error) {
-	store, err := etcd3.Open(ctx, etcd3.Config{Endpoints: etcd.Hosts, Username: etcd.Username, Password: etcd.Password, Resolve: aliases})
+func etcdConfig(c config.Etcd, aliases map[string]string, lazy bool) etcd3.Config {
+	return etcd3.Config{Endpoints: c.Hosts, Username: c.Username, Password: c.Password, Resolve: aliases, Lazy: lazy}
+}
+
+func openDocuments(ctx context.Context, etcd etcd3.Config, cfg dcs.Config) (documents, error) {
+	store, err := etcd3.Open(ctx, etcd)
 	if err != nil {
 		return documents{}, err
 	}
@@ -147,5 +237,5 @@ func openDocuments(ctx context.Context, etcd config.Etcd, aliases map[string]str
 }
 
 func openForOperator(ctx context.Context, c config.Client) (ctl.DCS, error) {
-	return openDocuments(ctx, c.Etcd, c.Aliases, dcs.Config{Namespace: c.Namespace, Scope: c.Scope, Name: "pgbaton"})
+	return openDocuments(ctx, etcdConfig(c.Etcd, c.Aliases, false), dcs.Config{Namespace: c.Namespace, Scope: c.Scope, Name: "pgbaton"})
 }

@@ -28,7 +28,7 @@ const (
 	exitUsage
 )
 
-func main() { os.Exit(execute(os.Args[1:])) }
+func main() { os.Exit(begin()) }
 
 func execute(args []string) int {
 	// The first signal ends the context and with it the program in good order; a second one is not caught.
@@ -70,9 +70,10 @@ Begin with:  pgbaton up        everything on this machine
 	}
 	root.SetVersionTemplate("pgbaton {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(upCommand(), agentCommand(), etcdCommand(), hostCommand())
+	root.AddCommand(upCommand(), agentCommand(), etcdCommand(), hostCommand(), guardCommand())
 	root.AddCommand(ctl.Commands(ctl.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Vars: operatorVars(), Open: openForOperator, Now: time.Now,
+		Colour: terminal(os.Stdout),
 	})...)
 	return root
 }

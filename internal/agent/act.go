@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
@@ -19,10 +20,21 @@ func (a *Agent) act(ctx context.Context, v ha.View, d ha.Decision) []ha.Outcome 
 		err := a.do(ctx, v, action)
 		if err != nil {
 			a.log.WarnContext(ctx, "action not done", slog.String("action", action.String()), slog.Any("err", err))
+		} else {
+			a.feedWatchdog(ctx, v, action)
+			a.renewed(ctx, action)
 		}
 		outcomes = append(outcomes, ha.Outcome{Action: action, Result: resultOf(err)})
 	}
 	return outcomes
+}
+
+// renewalLost reports whether a renewal of this tick got no answer.
+func (a *Agent) renewalLost() bool {
+	return slices.ContainsFunc(a.outcomes, func(o ha.Outcome) bool {
+		_, renewal := o.Action.(ha.RenewLease)
+		return renewal && o.Result == ha.Unknown
+	})
 }
 
 // resultOf tells a definite no from an answer that never came (rules S7, S8).
@@ -30,7 +42,7 @@ func resultOf(err error) ha.Result {
 	switch {
 	case err == nil:
 		return ha.Done
-	case errors.Is(err, kv.ErrHeld), errors.Is(err, kv.ErrConflict), errors.Is(err, kv.ErrLost):
+	case errors.Is(err, kv.ErrHeld), errors.Is(err, kv.ErrConflict), errors.Is(err, kv.ErrLost), errors.Is(err, errRefused):
 		return ha.Refused
 	}
 	return ha.Unknown
@@ -38,6 +50,9 @@ func resultOf(err error) ha.Result {
 
 // do carries out one action. Calls to the DCS get the time that the lease leaves at this moment.
 func (a *Agent) do(ctx context.Context, v ha.View, action ha.Action) error {
+	if canLead(action) && !a.failsafe.race() {
+		return errAgreed
+	}
 	switch action := action.(type) {
 	case ha.StartJob:
 		a.startJob(ctx, v, action.Job)
@@ -46,15 +61,21 @@ func (a *Agent) do(ctx context.Context, v ha.View, action ha.Action) error {
 		a.askPeers(ctx, action.Names)
 		return nil
 	case ha.AskUpstream:
-		a.askUpstream(ctx, action.Member)
+		a.askUpstream(ctx, action)
 		return nil
 	case ha.Refuse:
-		a.requests.finish(action.Request, errors.New(action.Why))
+		a.requests.finish(action.Request, &ha.RefusalError{Text: action.Why})
 		return nil
+	case ha.AskFailsafe:
+		return a.askFailsafe(ctx, v, action.Members)
+	case ha.ActivateWatchdog:
+		return a.activateWatchdog()
+	case ha.DisableWatchdog:
+		return a.disableWatchdog()
 	case ha.Exit:
 		return nil
 	case ha.AcquireLeader, ha.AdoptLeader, ha.RenewLease, ha.WriteStatus, ha.ReleaseLeader, ha.CreateInitialize, ha.WriteInitialize,
-		ha.DeleteInitialize, ha.WriteConfig, ha.WriteHistory, ha.ClearFailover:
+		ha.DeleteInitialize, ha.WriteConfig, ha.WriteHistory, ha.ClearFailover, ha.PromiseFailsafe:
 		limit := max(a.budget(time.Now()), time.Millisecond)
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: %w", action, kv.ErrUnavailable))
 		defer cancel()
@@ -69,6 +90,9 @@ func (a *Agent) write(ctx context.Context, v ha.View, action ha.Action) error {
 	case ha.AcquireLeader:
 		return a.dcs.Acquire(ctx)
 	case ha.AdoptLeader:
+		if err := a.forestall(ctx); err != nil {
+			return err
+		}
 		return a.dcs.Adopt(ctx, action.Version)
 	case ha.RenewLease:
 		return a.dcs.Renew(ctx)
@@ -90,7 +114,9 @@ func (a *Agent) write(ctx context.Context, v ha.View, action ha.Action) error {
 		return a.writeHistory(ctx, v)
 	case ha.ClearFailover:
 		return a.dcs.WriteFailover(ctx, cluster.Failover{}, action.Version)
-	case ha.StartJob, ha.AskPeers, ha.AskUpstream, ha.Refuse, ha.Exit:
+	case ha.PromiseFailsafe:
+		return a.dcs.WriteFailsafe(ctx, action.Members)
+	case ha.StartJob, ha.AskPeers, ha.AskUpstream, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog, ha.Refuse, ha.Exit:
 	}
 	return fmt.Errorf("%s is not for the DCS", action)
 }
@@ -111,5 +137,6 @@ func (a *Agent) writeHistory(ctx context.Context, v ha.View) error {
 	if err != nil {
 		return err
 	}
-	return a.dcs.WriteHistory(ctx, cluster.HistoryFrom(file, v.Cluster.History, v.Now, a.cfg.Name))
+	h := cluster.HistoryFrom(file, v.Cluster.History, v.Now, a.cfg.Name)
+	return a.dcs.WriteHistory(ctx, h.Last(v.Settings.MaxTimelinesHistory))
 }

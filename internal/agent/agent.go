@@ -26,10 +26,30 @@ type Config struct {
 	ConnURL, APIURL string
 	// Dynamic is the dynamic configuration to begin with, where the DCS has none yet.
 	Dynamic map[string]any
+	// Keep is told of a dynamic configuration that came into force, for the next life. Nil keeps nothing.
+	Keep func(dynamic map[string]any) error
 	// Postgres computes the settings of the server from the dynamic configuration in force.
-	Postgres func(dynamic cluster.Settings) postgres.Settings
+	Postgres func(dynamic map[string]any) postgres.Settings
+	// Options are what the agent may do, by the dynamic configuration in force.
+	Options func(dynamic map[string]any) Options
+	// Guard is nil where it is turned off: then an agent that does not run leaves its server as it is.
+	Guard Guard
+	// Watchdog, Callbacks and Manager may be nil: then there is none.
+	Watchdog  Watchdog
+	Callbacks Callbacks
+	Manager   Manager
+	// Reread reads the configuration again. Of what it returns only the tags and what concerns the server comes into
+	// force. An error leaves everything as it is. Nil stands for a configuration that never changes.
+	Reread func(ctx context.Context) (Config, error)
+}
+
+// Options are what the configuration allows the agent to do with the data.
+type Options struct {
 	// UseRewind allows pg_rewind.
 	UseRewind bool
+	// CloneAfterRewindFailure and CloneDiverged allow to give data up for a new copy, CloneAlone says that there is a way
+	// to fill a data directory without another member (see ha.Self).
+	CloneAfterRewindFailure, CloneDiverged, CloneAlone bool
 }
 
 // Agent runs beside one server.
@@ -45,6 +65,13 @@ type Agent struct {
 	snapshot atomic.Pointer[health.Snapshot]
 	requests requests
 	job      jobSlot
+	failsafe failsafe
+	guarding guarding
+	changes  changes
+	// reloading is the configuration file on its way into force.
+	reloading reloading
+	// last is nil before the first decision.
+	last atomic.Pointer[record]
 
 	turnMu sync.Mutex
 	// turn is closed and replaced when a snapshot is published.
@@ -59,7 +86,11 @@ type Agent struct {
 	told     announcement
 	server   lastServer
 	applied  string
+	options  Options
 	leaving  bool
+	scripts  toldScripts
+	// watchdogTrouble is what was last said of the device.
+	watchdogTrouble string
 }
 
 // picture is the last shared picture that could be read.
@@ -77,10 +108,13 @@ var errStop = errors.New("the agent ends")
 
 // New makes an agent. It does nothing before Run.
 func New(cfg Config, dcs DCS, pg Postgres, peers Peers, log *slog.Logger) *Agent {
+	cfg.fill()
 	a := &Agent{
-		cfg: cfg, dcs: dcs, pg: pg, peers: peers, log: log,
+		reloading: reloading{asked: make(chan struct{}, 1)},
+		cfg:       cfg, dcs: dcs, pg: pg, peers: peers, log: log,
 		wake: make(chan struct{}, 1), turn: make(chan struct{}), asked: map[string]ha.Peer{},
-		seen: picture{data: cfg.Dynamic},
+		seen:     picture{data: cfg.Dynamic},
+		guarding: guarding{turn: make(chan struct{}, 1)},
 	}
 	now := time.Now()
 	a.snapshot.Store(&health.Snapshot{
@@ -98,6 +132,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	group, loop := supervise.New(context.WithoutCancel(ctx))
 	group.Go("dcs watcher", func(ctx context.Context) error { return a.watch(ctx) })
+	group.Go("configuration", func(ctx context.Context) error { return a.reread(ctx) })
+	a.cfg.Manager.Ready(ctx)
 	err := a.turnUntilExit(ctx, loop)
 	a.job.cancel(errStop)
 	a.requests.close()
@@ -129,8 +165,9 @@ const maxAgain = 20
 func (a *Agent) turnUntilExit(ctx, loop context.Context) error {
 	again := 0
 	for {
-		if err := context.Cause(ctx); err != nil {
+		if context.Cause(ctx) != nil && !a.leaving {
 			a.leaving = true
+			a.cfg.Manager.Stopping(loop)
 		}
 		began := time.Now()
 		d := a.tick(loop, began)
@@ -180,6 +217,9 @@ func (a *Agent) sleep(ctx context.Context, d ha.Decision, began time.Time) {
 
 func (a *Agent) pause(d ha.Decision) time.Duration {
 	wait := a.settings().LoopWait
+	if a.renewalLost() {
+		wait = min(wait, time.Second) // one lost answer must not cost a part of the lease as long as loop_wait
+	}
 	if d.Wake > 0 {
 		wait = min(wait, d.Wake)
 	}
@@ -203,26 +243,16 @@ func (a *Agent) watch(ctx context.Context) error {
 }
 
 func (a *Agent) tick(ctx context.Context, now time.Time) ha.Decision {
+	a.takeOver(ctx)
 	v := a.observe(ctx, now)
+	a.tellScripts(v)
 	mem, d := ha.Next(a.mem, v)
-	a.explain(ctx, d)
+	a.explain(ctx, v, d)
 	a.mem = mem
 	a.outcomes = a.act(ctx, v, d)
+	a.last.Store(&record{mem, v, d, a.outcomes})
 	a.publish(ctx, v, d)
 	return d
-}
-
-// explain logs a decision when it differs from the last one: one line per change, not per tick.
-func (a *Agent) explain(ctx context.Context, d ha.Decision) {
-	level := slog.LevelDebug
-	if d.Why != a.snapshot.Load().Reason {
-		level = slog.LevelInfo
-	}
-	var actions []string
-	for _, action := range d.Do {
-		actions = append(actions, action.String())
-	}
-	a.log.Log(ctx, level, d.Why, slog.Any("action", actions)) //nolint:sloglint // the decision's own sentence is the message
 }
 
 func (a *Agent) settings() cluster.Settings {

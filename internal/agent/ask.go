@@ -54,32 +54,44 @@ func (a *Agent) askPeer(ctx context.Context, m cluster.Member) ha.Peer {
 	}
 	return ha.Peer{
 		At: time.Now(), Reached: true, InRecovery: s.InRecovery(), State: s.State, Timeline: s.Timeline, Position: s.Position(),
-		NoFailover: s.Tags.NoFailover(), WatchdogFailed: s.WatchdogFailed,
+		NoFailover: s.Tags.NoFailover(), Priority: s.Tags.FailoverPriority(), WatchdogFailed: s.WatchdogFailed,
 	}
 }
 
 // upstreamTimeout bounds a conversation with another server.
 const upstreamTimeout = 2 * time.Second
 
-// askUpstream asks a member's server for its timeline and where that came from.
-func (a *Agent) askUpstream(ctx context.Context, name string) {
+// askUpstream asks a server for its timeline and where that came from.
+func (a *Agent) askUpstream(ctx context.Context, of ha.AskUpstream) {
 	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
 	defer cancel()
-	u := ha.Upstream{Member: name}
-	source, err := a.pg.IdentifySource(ctx, a.upstreamOf(name))
+	u := ha.Upstream{Member: of.Member, Remote: of.Remote}
+	up := a.upstreamOf(of.Member, of.Remote)
+	source, err := a.pg.IdentifySource(ctx, up)
 	if err == nil {
 		u.SystemID, u.InRecovery, u.Timeline = source.SystemID, source.InRecovery, source.Timeline
-		u.History, err = a.pg.TimelineHistory(ctx, a.upstreamOf(name), source.Timeline)
+		u.History, err = a.pg.TimelineHistory(ctx, up, source.Timeline)
 	}
 	if err != nil {
-		a.log.DebugContext(ctx, "the upstream did not answer", slog.String("member", name), slog.Any("err", err))
+		a.log.DebugContext(ctx, "the upstream did not answer", slog.String("upstream", of.String()), slog.Any("err", err))
 	}
 	u.Reached, u.At = err == nil, time.Now()
 	a.upstream = u
 }
 
-// upstreamOf is where a member's server is; the zero Upstream is nobody.
-func (a *Agent) upstreamOf(name string) postgres.Upstream {
+// upstreamOf is where a member's server is, or the source of the standby cluster; the zero Upstream is nobody. In a
+// standby cluster all members restore from the same archive.
+func (a *Agent) upstreamOf(name string, remote bool) postgres.Upstream {
+	s := a.settings().Standby
+	if remote {
+		return postgres.Upstream{
+			Name: "the remote", Host: s.Host, Ports: s.Port, Remote: true, Slot: s.PrimarySlotName,
+			RestoreCommand: s.RestoreCommand, ArchiveCleanupCommand: s.ArchiveCleanupCommand, ApplyDelay: s.RecoveryMinApplyDelay,
+		}
+	}
+	if name == "" {
+		return postgres.Upstream{RestoreCommand: s.RestoreCommand, ArchiveCleanupCommand: s.ArchiveCleanupCommand}
+	}
 	m, known := a.seen.cluster.Member(name)
 	if !known {
 		return postgres.Upstream{}
@@ -88,5 +100,7 @@ func (a *Agent) upstreamOf(name string) postgres.Upstream {
 	if !ok {
 		return postgres.Upstream{}
 	}
-	return postgres.Upstream{Name: name, Host: host, Port: port}
+	return postgres.Upstream{
+		Name: name, Host: host, Port: port, RestoreCommand: s.RestoreCommand, ArchiveCleanupCommand: s.ArchiveCleanupCommand,
+	}
 }

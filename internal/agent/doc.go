@@ -14,8 +14,13 @@
 // Timer, changes in the DCS, the end of the postmaster, the end of a job and requests of operators only wake
 // the loop.
 //
+// # What calls may not do
+//
+// Calls of the REST API change nothing of the loop's. They leave a request (request.go, restart.go), or promise another
+// member not to lead (failsafe.go); that promise and everything by which this member could lead exclude each other.
+//
 // # Goroutines
 //
-// Run owns them all and returns when they have ended: the loop itself, one watcher of the DCS, and at most one
-// job. Nothing here stops PostgreSQL but a job that was decided on.
+// Run owns them all and returns when they have ended: the loop itself, one watcher of the DCS, one reader of the
+// configuration file when it is asked for again, and at most one job. Nothing here stops PostgreSQL but a job that was decided on.
 package agent

@@ -87,7 +87,7 @@ func (s *jobSlot) begin(ctx context.Context, job ha.Job, run func(context.Contex
 	ctx, stop := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	s.mu.Lock()
-	s.current, s.progress, s.ended, s.stop, s.done = ha.RunningJob{Job: job}, "", nil, stop, done
+	s.current, s.progress, s.ended, s.stop, s.done = ha.RunningJob{Job: job, Began: time.Now()}, "", nil, stop, done
 	s.mu.Unlock()
 	go func() {
 		ended, err := run(ctx)
@@ -112,14 +112,18 @@ func (a *Agent) startJob(ctx context.Context, v ha.View, job ha.Job) {
 	}
 	a.requests.begin(job.Request)
 	began := time.Now()
-	up, leaderID := a.upstreamOf(job.Member), v.Cluster.Initialize.SystemID
+	up, leaderID := a.upstreamOf(job.Member, job.Remote), v.Cluster.Initialize.SystemID
 	if job.Kind == ha.JobStart || job.Kind == ha.JobFollow {
 		m, _ := v.Cluster.Member(job.Member)
-		a.server.follows, a.server.address = m.Name, m.ConnURL
+		a.server.follows, a.server.address, a.server.remote = m.Name, m.ConnURL, job.Remote
 	}
+	order, paused := a.order(0), v.Settings.Pause
 	a.log.InfoContext(ctx, "job begins", slog.String("job", job.String()))
 	a.job.begin(ctx, job, func(ctx context.Context) (ha.EndedJob, error) {
-		ended, err := a.run(ctx, job, up, leaderID)
+		ended, err := ha.EndedJob{}, a.armFor(ctx, job, order, paused)
+		if err == nil {
+			ended, err = a.run(ctx, job, up, leaderID)
+		}
 		if err != nil {
 			a.log.ErrorContext(ctx, "job failed", slog.String("job", job.String()), slog.Duration("duration", time.Since(began)), slog.Any("err", err))
 			return ended, err
@@ -133,7 +137,7 @@ func (a *Agent) startJob(ctx context.Context, v ha.View, job ha.Job) {
 func (a *Agent) run(ctx context.Context, job ha.Job, up postgres.Upstream, id wal.SystemID) (ha.EndedJob, error) {
 	switch job.Kind {
 	case ha.JobBootstrap:
-		return ha.EndedJob{}, a.pg.Bootstrap(ctx)
+		return ha.EndedJob{}, a.bootstrap(ctx, job, up)
 	case ha.JobClone:
 		return ha.EndedJob{}, a.clone(ctx, up, id)
 	case ha.JobStart:
@@ -149,13 +153,21 @@ func (a *Agent) run(ctx context.Context, job ha.Job, up postgres.Upstream, id wa
 	case ha.JobRewind:
 		return ha.EndedJob{}, a.pg.Rewind(ctx, postgres.RewindOptions{From: up, SystemID: id, Patience: time.Minute})
 	case ha.JobReinitialize:
-		return ha.EndedJob{}, a.replace(ctx, up, id, true)
+		return ha.EndedJob{}, a.reinitialize(ctx, up, id)
 	case ha.JobReplace:
-		return ha.EndedJob{}, a.replace(ctx, up, id, false)
+		return ha.EndedJob{}, a.replace(ctx, up, id, job.Discard)
 	case ha.JobCheckpoint:
 		return ha.EndedJob{}, a.pg.Checkpoint(ctx)
 	}
 	return ha.EndedJob{}, fmt.Errorf("unknown job %s", job.Kind)
+}
+
+// bootstrap makes the data of a new cluster: its own, or a copy of the remote for a standby cluster.
+func (a *Agent) bootstrap(ctx context.Context, job ha.Job, up postgres.Upstream) error {
+	if job.Remote {
+		return a.clone(ctx, up, "")
+	}
+	return a.pg.Bootstrap(ctx)
 }
 
 func (a *Agent) clone(ctx context.Context, from postgres.Upstream, id wal.SystemID) error {
@@ -183,6 +195,9 @@ func (a *Agent) stop(ctx context.Context, job ha.Job) (ha.EndedJob, error) {
 		o.Patience = max(time.Until(job.Until), time.Second)
 	}
 	down, err := a.pg.Stop(ctx, o)
+	if err == nil {
+		a.standDown(ctx)
+	}
 	return ha.EndedJob{Checkpoint: down.Checkpoint}, err
 }
 
@@ -194,23 +209,58 @@ func (a *Agent) follow(ctx context.Context, up postgres.Upstream) error {
 	return a.pg.Restart(ctx, postgres.StopOptions{})
 }
 
-// replace clones anew in place of the data directory. What was there is kept (rule S6), unless an operator asked
-// for a new beginning.
-func (a *Agent) replace(ctx context.Context, from postgres.Upstream, id wal.SystemID, asked bool) error {
-	if _, err := a.pg.Stop(ctx, postgres.StopOptions{Mode: postgres.Immediate, Patience: time.Minute}); err != nil {
+// replace clones anew in place of the data directory. What was there is kept (rule S6); what was kept before goes, if
+// discard says so.
+func (a *Agent) replace(ctx context.Context, from postgres.Upstream, id wal.SystemID, discard bool) error {
+	older := a.pg.Kept()
+	if _, err := a.putAside(ctx, from); err != nil {
 		return err
 	}
-	kept, err := a.pg.SetAside()
+	if discard {
+		for _, kept := range older {
+			if err := a.pg.Discard(kept); err != nil {
+				return err
+			}
+		}
+	}
+	return a.clone(ctx, from, id)
+}
+
+// reinitialize clones anew, because an operator asked for it: nothing of what was there is kept.
+func (a *Agent) reinitialize(ctx context.Context, from postgres.Upstream, id wal.SystemID) error {
+	kept, err := a.putAside(ctx, from)
 	if err != nil {
 		return err
 	}
-	if asked && kept != "" {
+	if kept != "" {
 		a.job.report("removing the old data directory")
 		if err := a.pg.Discard(kept); err != nil {
 			return err
 		}
 	}
 	return a.clone(ctx, from, id)
+}
+
+// putAside stops the server and renames its data directory, once it is certain that there is something to clone: these
+// data may be the last.
+func (a *Agent) putAside(ctx context.Context, from postgres.Upstream) (string, error) {
+	if err := a.lookAt(ctx, from); err != nil {
+		return "", err
+	}
+	if _, err := a.pg.Stop(ctx, postgres.StopOptions{Mode: postgres.Immediate, Patience: time.Minute}); err != nil {
+		return "", err
+	}
+	return a.pg.SetAside()
+}
+
+// lookAt makes sure that a source answers.
+func (a *Agent) lookAt(ctx context.Context, from postgres.Upstream) error {
+	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
+	defer cancel()
+	if _, err := a.pg.IdentifySource(ctx, from); err != nil {
+		return fmt.Errorf("look at %s before the data are given up: %w", from.Name, err)
+	}
+	return nil
 }
 
 // finish tells whoever asked for a job how it ended.

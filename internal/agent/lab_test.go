@@ -42,6 +42,8 @@ type lab struct {
 	began time.Time
 	// dynamic is the dynamic configuration that the agents begin with.
 	dynamic map[string]any
+	// adjust, unless nil, changes what an agent is configured with before it starts.
+	adjust func(l *life, cfg *agent.Config)
 	// operator reads and writes the documents from a host of its own.
 	store    *memory.Store
 	operator *dcs.Store
@@ -86,9 +88,11 @@ type host struct {
 	// Faults of the network: withoutDCS hides the store, alone everything, off is a machine that is gone.
 	withoutDCS, alone, off bool
 	apiURL                 string
-	// guarded is when the guard stops a server whose agent was killed.
-	guarded time.Time
-	// frozen is not nil while the agent, once it sleeps, does not wake up; closing it ends that.
+	// guards are those that have an order.
+	guards []*labGuard
+	// withoutGuard is true while no order is confirmed.
+	withoutGuard bool
+	// frozen is not nil while the agent does nothing; closing it ends that.
 	frozen chan struct{}
 }
 
@@ -251,11 +255,7 @@ func (b *lab) watchLeases() {
 		}
 		b.mu.Lock()
 		for _, h := range b.sorted() {
-			deadline := h.guarded
-			if h.life != nil && h.life.alive() && h.life.lease().After(deadline) {
-				deadline = h.life.lease()
-			}
-			if h.server.writes() && !h.server.unstopping && time.Now().After(deadline) {
+			if h.server.writes() && !h.server.unstopping && time.Now().After(h.deadline()) {
 				b.violate("S1: %s accepts writes although the lease of its agent has ended", h.name)
 			}
 		}
@@ -338,8 +338,11 @@ func (h *host) start() *life {
 	l.lease = func() time.Time { return documents.Lease().Deadline }
 	cfg := agent.Config{
 		Name: h.member, Scope: scope, Tags: h.tags, ConnURL: "postgres://" + h.name + ":5432/postgres", APIURL: h.apiURL,
-		Dynamic: h.lab.dynamic, UseRewind: true,
-		Postgres: func(cluster.Settings) postgres.Settings { return postgres.Settings{} },
+		Dynamic: h.lab.dynamic, Options: everything, Guard: &labGuard{life: l},
+		Postgres: func(map[string]any) postgres.Settings { return postgres.Settings{} },
+	}
+	if h.lab.adjust != nil {
+		h.lab.adjust(l, &cfg)
 	}
 	l.agent = agent.New(cfg, documents, l, network{h}, slog.New(logTo{host: h}))
 	ctx, leave := context.WithCancel(context.WithoutCancel(h.lab.t.Context()))
@@ -367,8 +370,7 @@ func (h *host) leave() error {
 	return h.life.err
 }
 
-// kill ends the agent as SIGKILL does. The server goes on, until the lease that it accepts writes under has ended: then
-// the guard (rule S3), which is not part of this package, stops it.
+// kill ends the agent as SIGKILL does. The server goes on, and so does the guard (rule S3).
 func (h *host) kill() {
 	l := h.life
 	if l == nil {
@@ -379,36 +381,18 @@ func (h *host) kill() {
 			h.lab.note("agent", h.name, "is killed")
 			close(l.killed)
 		})
-		h.guard(l.lease().Add(-time.Millisecond))
 	}
+	h.goOn()
 	_ = l.dcs.Close()
 	l.leave()
 	<-l.done
-}
-
-func (h *host) guard(deadline time.Time) {
-	h.lab.mu.Lock()
-	if h.guarded.After(deadline) {
-		deadline = h.guarded
-	}
-	h.guarded = deadline
-	h.lab.mu.Unlock()
-	time.AfterFunc(time.Until(deadline), func() {
-		h.lab.change(func() {
-			primary := h.server.process != postgres.ProcessNone && !h.server.marked
-			if adopted := h.life.alive() && h.frozen == nil && h.snapshot().Leading; primary && !adopted {
-				h.server.note("is stopped by the guard")
-				h.server.crash()
-			}
-		})
-	})
 }
 
 // lose is the end of a machine: nothing answers any more, nor tells that it does not.
 func (h *host) lose() {
 	h.lab.change(func() {
 		h.lab.note("host", h.name, "is lost")
-		h.off = true
+		h.off, h.guards = true, nil
 		h.server.crash()
 	})
 	h.kill()
@@ -444,15 +428,6 @@ func (h *host) reconnect() {
 		return
 	}
 	l.dcs.mend()
-}
-
-// freeze keeps the agent from waking up for a while, as SIGSTOP or a paused machine does.
-func (h *host) freeze(d time.Duration) {
-	frozen := make(chan struct{})
-	h.fault("frozen", func() { h.frozen = frozen })
-	time.Sleep(d)
-	h.fault("goes on", func() { h.frozen = nil })
-	close(frozen)
 }
 
 func (h *host) snapshot() *health.Snapshot { return h.life.agent.Snapshot() }
@@ -674,4 +649,9 @@ func (b *lab) wipe() {
 	for _, pair := range all.Pairs {
 		b.remove(strings.TrimPrefix(pair.Key, base))
 	}
+}
+
+// everything is allowed.
+func everything(map[string]any) agent.Options {
+	return agent.Options{UseRewind: true, CloneAfterRewindFailure: true, CloneDiverged: true}
 }

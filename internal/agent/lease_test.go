@@ -57,7 +57,6 @@ func TestAFrozenAgentIsBackAfterItsDeadline(t *testing.T) {
 				leader := b.start("n1", "n2", "n3")
 				b.write(20 * time.Millisecond)
 				b.await(15*time.Second, "the lease was just renewed", func() bool { return time.Until(leader.life.lease()) > ttl-2*moment })
-				leader.guard(leader.life.lease().Add(-time.Second))
 				leader.freeze(frozen)
 				b.await(3*time.Second, "somebody leads", b.led)
 				b.await(30*time.Second, "all stream", b.healthy)

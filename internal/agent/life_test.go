@@ -56,6 +56,7 @@ func (l *life) alive() bool {
 
 // enter begins a job on the server, as the adapter does: one at a time.
 func (l *life) enter() (leave func(), err error) {
+	l.host.halt()
 	l.host.lab.mu.Lock()
 	defer l.host.lab.mu.Unlock()
 	if l.dead() {
@@ -74,6 +75,7 @@ func (l *life) enter() (leave func(), err error) {
 
 // pause waits for a step of a job.
 func (l *life) pause(ctx context.Context, d time.Duration) error {
+	defer l.host.halt()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -89,6 +91,7 @@ func (l *life) pause(ctx context.Context, d time.Duration) error {
 // await waits until the condition, which is asked with the lab's mutex held, is true.
 func (l *life) await(ctx context.Context, reached func() bool) error {
 	for {
+		l.host.halt()
 		l.host.lab.mu.Lock()
 		ok, changed := reached(), l.host.lab.changed
 		l.host.lab.mu.Unlock()
@@ -107,6 +110,7 @@ func (l *life) await(ctx context.Context, reached func() bool) error {
 
 // change changes the server, unless the agent was killed.
 func (l *life) change(do func(s *server) error) (err error) {
+	l.host.halt()
 	l.host.lab.change(func() {
 		if l.dead() {
 			err = errKilled
@@ -141,17 +145,9 @@ func (l *life) Status(ctx context.Context) postgres.Status {
 	return st
 }
 
-// Exited implements agent.Postgres. The loop asks for it when it goes to sleep; there a frozen agent stays frozen.
+// Exited implements agent.Postgres.
 func (l *life) Exited() <-chan struct{} {
-	l.host.lab.mu.Lock()
-	frozen := l.host.frozen
-	l.host.lab.mu.Unlock()
-	if frozen != nil {
-		select {
-		case <-frozen:
-		case <-l.killed:
-		}
-	}
+	l.host.halt()
 	return l.exited
 }
 
@@ -279,9 +275,10 @@ func (l *life) Start(ctx context.Context, o postgres.StartOptions) error {
 	return l.started(ctx)
 }
 
-// mayLead holds rule S4: a server is made to accept writes only while its member has the leader key.
+// mayLead holds rule S4: a server is made to accept writes only while its member has the leader key. One that an agent
+// starts because it was frozen in that moment is stopped by the guard before it is up.
 func (l *life) mayLead(s *server, what string) {
-	if holder := l.host.lab.holder(); !s.marked && holder != l.host.member {
+	if holder := l.host.lab.holder(); !s.marked && holder != l.host.member && !l.host.bars() {
 		l.host.lab.violate("S4: %s %s while the leader key is %q's", s.name, what, holder)
 	}
 }
@@ -486,6 +483,16 @@ func (l *life) Checkpoint(ctx context.Context) error {
 
 // Reload implements agent.Postgres.
 func (l *life) Reload(context.Context, postgres.Settings) (bool, error) { return false, nil }
+
+// Reread implements agent.Postgres.
+func (l *life) Reread() (bool, error) {
+	l.host.lab.mu.Lock()
+	defer l.host.lab.mu.Unlock()
+	return l.host.server.process != postgres.ProcessNone && !l.dead(), nil
+}
+
+// Activity implements agent.Postgres.
+func (*life) Activity() (string, time.Time) { return "", time.Time{} }
 
 // SetAside implements agent.Postgres.
 func (l *life) SetAside() (kept string, err error) {

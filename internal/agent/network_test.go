@@ -50,6 +50,23 @@ func (n network) Alive(ctx context.Context, m cluster.Member) bool {
 	return err == nil
 }
 
+// Failsafe implements agent.Peers.
+func (n network) Failsafe(ctx context.Context, apiURL string, call client.FailsafeCall) (client.Answer, error) {
+	l, err := n.call(ctx, apiURL)
+	if err != nil {
+		return client.Answer{}, err
+	}
+	body, err := json.Marshal(call)
+	if err != nil {
+		return client.Answer{}, err
+	}
+	code, text := l.host.post("/failsafe", string(body))
+	if l.dead() {
+		return client.Answer{}, errRefused
+	}
+	return client.Answer{Code: code, Text: text}, sleep(ctx, halfTrip)
+}
+
 // call finds the agent at an address. One whose host cannot be reached keeps the caller waiting.
 func (n network) call(ctx context.Context, apiURL string) (*life, error) {
 	if err := sleep(ctx, halfTrip); err != nil {
@@ -60,7 +77,7 @@ func (n network) call(ctx context.Context, apiURL string) (*life, error) {
 	hidden := true
 	for _, h := range n.at.lab.sorted() {
 		if h.apiURL == apiURL {
-			l, hidden = h.life, n.at.lab.apart(n.at.name, h.name)
+			l, hidden = h.life, n.at.lab.apart(n.at.name, h.name) || h.frozen != nil
 		}
 	}
 	n.at.lab.mu.Unlock()
@@ -90,6 +107,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 type kvClient struct {
 	*memory.Store
 
+	host *host
+
 	mu    sync.Mutex
 	cuts  int
 	delay time.Duration
@@ -97,7 +116,7 @@ type kvClient struct {
 }
 
 func newClient(h *host) *kvClient {
-	return &kvClient{Store: h.lab.store.Client(), calls: map[string]int{}}
+	return &kvClient{Store: h.lab.store.Client(), host: h, calls: map[string]int{}}
 }
 
 func (c *kvClient) cut() {
@@ -127,6 +146,8 @@ func (c *kvClient) count() map[string]int {
 
 // travel makes a call with the time it takes there and back.
 func (c *kvClient) travel(ctx context.Context, kind string, do func() error) error {
+	c.host.halt()
+	defer c.host.halt()
 	c.mu.Lock()
 	c.calls[kind]++
 	before, delay := c.cuts, c.delay

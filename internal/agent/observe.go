@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
@@ -26,27 +28,42 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.View {
 	a.reconfigure(ctx)
 	look, cancel := context.WithTimeout(ctx, a.patience(time.Now()))
 	defer cancel()
+	making := a.job.makesPrimary()
 	st := a.pg.Status(look)
 	running, ended := a.job.observe()
 	lease := a.dcs.Lease()
 	v := ha.View{
-		Now: now, Self: ha.Self{Name: a.cfg.Name, Tags: a.cfg.Tags}, Settings: a.settings(),
+		Now: now, Self: a.self(), Settings: a.settings(),
 		Cluster: a.seen.cluster, Fresh: fresh,
-		Lease:    ha.Lease{ID: lease.ID, Deadline: lease.Deadline, Renewed: lease.Renewed},
+		Lease:    ha.Lease{ID: lease.ID, Deadline: a.bounded(lease.Deadline), Renewed: lease.Renewed},
 		Server:   a.serverFacts(st),
 		Job:      running,
 		Ended:    ended,
 		Peers:    a.asked,
 		Upstream: a.upstream,
-		Requests: a.requests.pending(),
+		Failsafe: a.failsafe.look(),
+		Watchdog: a.lookAtWatchdog(ctx),
 		Leaving:  a.leaving,
 		Outcomes: a.outcomes,
 	}
+	v.Failsafe.Until = a.bounded(v.Failsafe.Until)
+	a.failsafe.settle(v)
+	a.dropOutdated(ctx, st.PostmasterStarted)
+	v.Requests = a.requests.pending()
 	a.server.crashed, a.server.status = a.server.fell(st, running.Kind, ended), st
+	a.keepGuard(ctx, v, st, making)
 	if ended != nil {
 		a.finish(ctx, *ended)
 	}
 	return v
+}
+
+// self is what the member knows of itself without looking.
+func (a *Agent) self() ha.Self {
+	return ha.Self{
+		Name: a.cfg.Name, Tags: a.cfg.Tags,
+		CloneAfterRewindFailure: a.options.CloneAfterRewindFailure, CloneDiverged: a.options.CloneDiverged, CloneAlone: a.options.CloneAlone,
+	}
 }
 
 // look reads the shared picture and makes sure there is a lease, in the time the own lease leaves. It reports
@@ -60,13 +77,23 @@ func (a *Agent) look(ctx context.Context, now time.Time) bool {
 	defer cancel()
 	c, err := a.dcs.Load(ctx)
 	if err != nil {
-		a.log.DebugContext(ctx, "the DCS was not read", slog.Any("err", err))
+		level := slog.LevelDebug
+		if !a.seen.blind {
+			level = slog.LevelWarn // once, not every tick
+		}
+		a.log.Log(ctx, level, "the DCS was not read", slog.Any("err", err))
 		a.seen.blind = true
 		return false
 	}
+	fresh := c.Config.Data != nil && (a.seen.at.IsZero() || c.Config.Version != a.seen.cluster.Config.Version)
 	a.seen.cluster, a.seen.at, a.seen.blind = c, now, false
 	if c.Config.Data != nil {
 		a.seen.data = c.Config.Data
+	}
+	if fresh && a.cfg.Keep != nil {
+		if err := a.cfg.Keep(a.seen.data); err != nil {
+			a.log.WarnContext(ctx, "the next life will not know this configuration before it reads the DCS", slog.Any("err", err))
+		}
 	}
 	if lease := a.dcs.Lease(); lease.ID == 0 || lease.TTL != a.settings().TTL {
 		// After a change of ttl the keys move to the new lease by the rules for an earlier life's.
@@ -109,23 +136,31 @@ func (a *Agent) patience(now time.Time) time.Duration {
 // when there is none.
 func (a *Agent) left(now time.Time) (time.Duration, bool) {
 	lease := a.dcs.Lease()
-	if lease.ID == 0 || !a.server.primary && !a.job.makesPrimary() {
+	// In pause a primary goes on whatever the lease does.
+	if lease.ID == 0 || a.settings().Pause || !a.server.primary && !a.job.makesPrimary() {
 		return 0, false
 	}
-	return lease.Deadline.Add(-a.settings().TTL / 6).Sub(now), true
+	return a.writeDeadline(!a.seen.blind).Add(-a.settings().TTL / 6).Sub(now), true
 }
 
-// reconfigure hands the settings of the dynamic configuration to the server when they changed.
-func (a *Agent) reconfigure(ctx context.Context) {
+// reconfigure hands the settings of the dynamic configuration to the server when they changed. It returns whether a
+// server was told to read them.
+func (a *Agent) reconfigure(ctx context.Context) bool {
 	version := cluster.Config{Data: a.seen.data}.JSON()
 	if version == a.applied {
-		return
+		return false
 	}
-	if _, err := a.pg.Reload(ctx, a.cfg.Postgres(a.settings())); err != nil {
+	a.options = a.cfg.Options(a.seen.data)
+	changed, err := a.pg.Reload(ctx, a.cfg.Postgres(a.seen.data))
+	if err != nil {
 		a.log.WarnContext(ctx, "the settings of the server were not applied", slog.Any("err", err))
-		return
+		return false
 	}
 	a.applied = version
+	if changed {
+		a.reloaded()
+	}
+	return changed
 }
 
 // lastServer is what the agent remembers of the server between observations.
@@ -139,6 +174,7 @@ type lastServer struct {
 	// follows is the member and address that the server was last told to follow.
 	follows string
 	address string
+	remote  bool
 	// crashed is true while the server is down without having been told to stop.
 	crashed bool
 }
@@ -172,8 +208,10 @@ func (a *Agent) serverFacts(st postgres.Status) ha.Server {
 		Data: dataOf(st.Data), Trouble: st.DataReason, SystemID: st.SystemID, Process: processOf(st.Process), Answers: st.Answers,
 		Streaming: st.ReplicationState == postgres.ReplicationStreaming,
 		Control:   controlOf(st),
-		CanRewind: a.cfg.UseRewind && st.Control.Rewindable(),
+		CanRewind: a.options.UseRewind && st.Control.Rewindable(),
 		SetAside:  len(a.pg.Kept()) > 0,
+		Started:   st.PostmasterStarted, Version: st.ServerVersion, PendingRestart: len(st.PendingRestart) > 0,
+		ReplayPaused: st.ReplayPaused,
 	}
 	if st.Err != nil && s.Data == ha.DataCluster && !s.SystemID.Valid() {
 		s.Data, s.Trouble = ha.DataUnknown, st.Err.Error()
@@ -190,7 +228,7 @@ func (a *Agent) serverFacts(st postgres.Status) ha.Server {
 	}
 	s.InRecovery, s.Timeline, s.Position = a.server.standby, a.server.timeline, a.server.position
 	a.server.primary = s.Primary()
-	s.Follows = a.follows(st)
+	s.Follows, s.FollowsRemote = a.follows(st), a.followsRemote(st)
 	return s
 }
 
@@ -209,6 +247,16 @@ func (a *Agent) follows(st postgres.Status) string {
 		return m.Name
 	}
 	return ""
+}
+
+// followsRemote reports whether the server follows the source of the standby cluster: whoever it really receives from is
+// that, or it was told to and does not receive.
+func (a *Agent) followsRemote(st postgres.Status) bool {
+	remote := a.settings().Standby
+	if st.Upstream.Known() && remote.Host != "" {
+		return slices.Contains(strings.Split(remote.Host, ","), st.Upstream.Host) && a.follows(st) == ""
+	}
+	return a.server.remote
 }
 
 func dataOf(d postgres.Data) ha.Data {

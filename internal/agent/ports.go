@@ -4,11 +4,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/callback"
 	"github.com/pgbaton/pgbaton/internal/client"
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/dcs"
+	"github.com/pgbaton/pgbaton/internal/guard"
 	"github.com/pgbaton/pgbaton/internal/postgres"
 	"github.com/pgbaton/pgbaton/internal/wal"
+	"github.com/pgbaton/pgbaton/internal/watchdog"
 )
 
 // DCS is what the agent needs of the document layer.
@@ -33,6 +36,7 @@ type DCS interface {
 	WriteFailover(ctx context.Context, f cluster.Failover, old cluster.Version) error
 	WriteHistory(ctx context.Context, h cluster.History) error
 	WriteStatus(ctx context.Context, s cluster.Status) error
+	WriteFailsafe(ctx context.Context, members map[string]string) error
 }
 
 // Postgres is what the agent needs of the server. Every job of it may be called again after it was cancelled.
@@ -50,6 +54,10 @@ type Postgres interface {
 	Rewind(ctx context.Context, o postgres.RewindOptions) error
 	Checkpoint(ctx context.Context) error
 	Reload(ctx context.Context, s postgres.Settings) (bool, error)
+	Reread() (bool, error)
+
+	// Activity says in a few words what the job under way is doing, and since when; empty when there is nothing to say.
+	Activity() (what string, since time.Time)
 
 	SetAside() (string, error)
 	Kept() []string
@@ -64,4 +72,37 @@ type Postgres interface {
 type Peers interface {
 	Status(ctx context.Context, apiURL string) (client.Status, error)
 	Alive(ctx context.Context, m cluster.Member) bool
+	Failsafe(ctx context.Context, apiURL string, call client.FailsafeCall) (client.Answer, error)
+}
+
+// Guard stops the server when this process cannot: what it was ordered last it does even if nobody here runs any more
+// (rule S3). Its methods return within the context's time and may be called from any goroutine.
+type Guard interface {
+	// Arm gives an order in place of any earlier one. When it returns nil the order is in force.
+	Arm(ctx context.Context, o guard.Order) error
+	// Disarm takes the last order back. It returns when the guard is through with what it may be doing.
+	Disarm(ctx context.Context) error
+	// Note is what a guard that stopped the server left, once.
+	Note() (guard.Note, bool)
+}
+
+// Watchdog is what the agent needs of the device that resets the host (see package watchdog). Nothing of it waits for
+// long.
+type Watchdog interface {
+	State(t watchdog.Terms) watchdog.State
+	Activate(t watchdog.Terms) error
+	Keepalive(t watchdog.Terms, renewed time.Time) error
+	Disable() error
+}
+
+// Callbacks tells the operator's scripts what happened. It does not wait for them.
+type Callbacks interface {
+	Call(event callback.Event, role cluster.Role)
+}
+
+// Manager is told how the agent is getting on (see package service).
+type Manager interface {
+	Ready(ctx context.Context)
+	Reloading(ctx context.Context)
+	Stopping(ctx context.Context)
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"time"
@@ -18,12 +19,16 @@ func (a *Agent) now() time.Time { return time.Now() }
 func (a *Agent) publish(ctx context.Context, v ha.View, d ha.Decision) {
 	st := a.server.status
 	kind, progress := a.job.describe()
+	if what, since := a.pg.Activity(); kind != "" && what != "" {
+		progress += fmt.Sprintf(" (%s for %s)", what, v.Now.Sub(since).Round(time.Second))
+	}
 	s := &health.Snapshot{
 		Began: v.Now, Next: v.Now.Add(a.pause(d)),
 		Name: a.cfg.Name, Scope: a.cfg.Scope, AgentVersion: Version, Tags: a.cfg.Tags,
 		State: stateOf(st, kind, a.server.crashed), Role: a.role(v, st, kind), Reason: d.Why, Progress: progress,
 		Server:  serverSnapshot(v.Server, st),
-		Leading: a.leads(v), LeaseEnds: a.dcs.Lease().Deadline,
+		Leading: a.leads(v), LeaseEnds: a.writeDeadline(v.Fresh),
+		FailsafeActive: a.failsafeActive(v, v.Now), WatchdogFailed: v.Watchdog.Required && !v.Watchdog.Usable, Restart: a.announcedRestart(),
 		Settings: v.Settings, Cluster: a.seen.cluster, Seen: a.seen.at,
 	}
 	a.snapshot.Store(s)
@@ -52,6 +57,8 @@ func (a *Agent) role(v ha.View, st postgres.Status, job ha.JobKind) cluster.Role
 		return cluster.RoleUninitialized
 	case v.Server.Primary():
 		return cluster.RolePrimary
+	case v.Server.Process == ha.Running && v.Server.InRecovery && v.Settings.Standby.Active() && a.leads(v):
+		return cluster.RoleStandbyLeader
 	case st.Process != postgres.ProcessNone && v.Server.InRecovery, v.Server.Control.Standby, st.Standby:
 		return cluster.RoleReplica
 	case a.leads(v):
@@ -70,9 +77,11 @@ func (a *Agent) Observed(ctx context.Context) *health.Snapshot {
 	facts := ha.Server{InRecovery: st.InRecovery, Timeline: st.Timeline}
 	s.Server = serverSnapshot(facts, st)
 	s.State = stateOf(st, "", false)
-	s.Role = cluster.RoleReplica
-	if !st.InRecovery {
+	switch {
+	case !st.InRecovery:
 		s.Role = cluster.RolePrimary
+	case s.Role != cluster.RoleStandbyLeader:
+		s.Role = cluster.RoleReplica
 	}
 	return &s
 }
@@ -144,6 +153,7 @@ func (a *Agent) document(s *health.Snapshot) cluster.Member {
 	m := cluster.Member{
 		Name: a.cfg.Name, ConnURL: a.cfg.ConnURL, APIURL: a.cfg.APIURL, State: s.State, Role: s.Role, AgentVersion: Version,
 		Tags: a.cfg.Tags, PendingRestart: len(s.Server.Pending) > 0, Pending: s.Server.Pending,
+		Restart: s.Restart, Pause: s.Settings.Pause,
 	}
 	if !s.Server.Known || !s.Server.Running {
 		return m

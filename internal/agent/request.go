@@ -34,13 +34,19 @@ var ErrDropped = errors.New("the request was dropped")
 func (r *requests) add(q ha.Request) (int, <-chan error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		answer := make(chan error, 1)
+		answer <- ErrDropped
+		return 0, answer
+	}
+	return r.push(q)
+}
+
+// push keeps a request. r.mu is held.
+func (r *requests) push(q ha.Request) (int, <-chan error) {
 	r.last++
 	q.ID = r.last
 	answer := make(chan error, 1)
-	if r.closed {
-		answer <- ErrDropped
-		return q.ID, answer
-	}
 	r.open = append(r.open, openRequest{Request: q, answer: answer})
 	return q.ID, answer
 }
@@ -116,6 +122,15 @@ func (a *Agent) Manual(ctx context.Context, f cluster.Failover) error {
 	ctx, cancel := context.WithTimeout(ctx, dcsTimeout)
 	defer cancel()
 	err := a.dcs.WriteFailover(ctx, f, a.Snapshot().Cluster.Failover.Version)
+	a.Wake()
+	return err
+}
+
+// Configure writes the dynamic configuration over an old version.
+func (a *Agent) Configure(ctx context.Context, data map[string]any, old cluster.Version) error {
+	ctx, cancel := context.WithTimeout(ctx, dcsTimeout)
+	defer cancel()
+	err := a.dcs.WriteConfig(ctx, data, old)
 	a.Wake()
 	return err
 }

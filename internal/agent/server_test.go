@@ -95,6 +95,9 @@ func (s *server) later(after time.Duration, do func()) {
 func (s *server) launch() {
 	s.incarnation++
 	s.process, s.started, s.recovery, s.streaming = postgres.ProcessStarting, time.Now(), true, false
+	if s.lab.hosts[s.name].bars() {
+		s.later(startTime/2, s.crash)
+	}
 	after := startTime
 	if !s.state.Clean() {
 		after = recoveryTime
@@ -267,6 +270,8 @@ func (s *server) status() postgres.Status {
 	}
 	if s.process == postgres.ProcessNone {
 		st.End = s.walEnd()
+	} else {
+		st.PID = s.incarnation
 	}
 	if s.process == postgres.ProcessRunning && !s.silent {
 		s.answer(&st)

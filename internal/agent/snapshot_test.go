@@ -94,13 +94,11 @@ func TestObserved(t *testing.T) {
 	bubble(t, func(t *testing.T, b *lab) {
 		leader := b.start("n1", "n2")
 		time.Sleep(5 * time.Second)
-		frozen := make(chan struct{})
-		go func() {
-			defer close(frozen)
-			leader.freeze(15 * time.Second)
-		}()
-		time.Sleep(12 * time.Second)
-		old := leader.snapshot()
+		old, err := leader.life.agent.After(t.Context(), leader.snapshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
 		b.change(func() { leader.server.end += recordSize })
 		asked := time.Now()
 		s := leader.life.agent.Observed(t.Context())
@@ -110,7 +108,6 @@ func TestObserved(t *testing.T) {
 		if old.Server.Written == s.Server.Written || old != leader.snapshot() {
 			t.Error("a published snapshot was changed")
 		}
-		<-frozen
 	})
 }
 

@@ -66,6 +66,7 @@ func (s *storm) blow() {
 	}
 	time.Sleep(s.pause())
 	for _, h := range s.all() {
+		h.goOn()
 		h.fault("all faults end", func() {
 			h.alone, h.withoutDCS = false, false
 			h.server.silent, h.server.slow, h.server.unstarting, h.server.unpromoted = false, 0, false, false
@@ -84,7 +85,7 @@ func (s *storm) pause() time.Duration {
 
 // strike does one bad thing to a host.
 func (s *storm) strike(h *host) {
-	switch s.random.IntN(19) {
+	switch s.random.IntN(21) {
 	case 0, 1:
 		h.crash()
 	case 2:
@@ -115,6 +116,9 @@ func (s *storm) strike(h *host) {
 	case 17:
 		s.ttl = time.Duration(20+s.random.IntN(20)) * time.Second
 		s.put("config", fmt.Sprintf(`{"ttl":%d,"loop_wait":%d,"retry_timeout":3}`, s.ttl/time.Second, 1+s.random.IntN(10)))
+	case 19, 20:
+		h.stop()
+		time.AfterFunc(time.Duration(s.random.Int64N(int64(2*ttl))), h.goOn)
 	case 18:
 		h.life.agent.Queue(ha.Request{Kind: []ha.RequestKind{ha.RequestRestart, ha.RequestReinitialize}[s.random.IntN(2)]})
 	}

@@ -2,12 +2,14 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
 func serve(t *testing.T, handler http.HandlerFunc) (*Client, string) {
@@ -63,5 +65,26 @@ func TestAliasesAreDialled(t *testing.T) {
 	port := base[len("http://127.0.0.1:"):]
 	if !c.Alive(t.Context(), cluster.Member{APIURL: "http://node1:" + port + "/patroni"}) {
 		t.Error("the member behind the alias was not reached")
+	}
+}
+
+func TestFailsafeCall(t *testing.T) {
+	var got string
+	client, base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got = r.Method + " " + r.URL.String() + " " + string(body)
+		w.Write([]byte("Accepted"))
+	})
+	call := FailsafeCall{Name: "n1", ConnURL: "postgres://n1:5432/postgres", APIURL: "http://n1:8008/patroni", Slots: map[string]wal.LSN{"n2": 96}}
+	a, err := client.Failsafe(t.Context(), base+"/patroni?x", call)
+	want := `POST /failsafe {"name":"n1","conn_url":"postgres://n1:5432/postgres","api_url":"http://n1:8008/patroni","slots":{"n2":96}}`
+	if err != nil || a.Code != http.StatusOK || a.Text != FailsafeAccepted || got != want {
+		t.Errorf("%+v %v, sent %s", a, err, got)
+	}
+	if _, err := client.Failsafe(t.Context(), "http://[::1", call); err == nil {
+		t.Error("an address that is none was accepted")
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v4"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/secret"
@@ -20,12 +23,19 @@ type Config struct {
 	Etcd      Etcd
 	Postgres  Postgres
 	Bootstrap Bootstrap
-	Tags      cluster.Tags
+	Watchdog  Watchdog
+	// Guard: a small process stops a primary whose agent died or hangs, before anybody else can lead.
+	Guard bool
+	// Tags are as other members shall see them.
+	Tags cluster.Tags
 
 	// Aliases are host names that resolve on this platform only, with their addresses.
 	Aliases map[string]string
-	// Warnings are sentences about options that are not acted on.
+	// Warnings are sentences about options that are not acted on, or not as they stand.
 	Warnings []string
+
+	// layered lays the configuration over a dynamic one; see With.
+	layered func(dynamic map[string]any) (Config, []string)
 }
 
 // Endpoint is where a server listens and under which address others reach it.
@@ -49,33 +59,6 @@ type Etcd struct {
 type Login struct {
 	Username string
 	Password secret.Text
-}
-
-// Postgres configures the server.
-type Postgres struct {
-	Endpoint
-	DataDir string
-	// BinDir is the folder of PostgreSQL's programs as configured; it may not exist.
-	BinDir string
-	PgPass string
-	// SocketDir is a folder for the server's Unix socket; empty leaves the choice to the server's adapter.
-	SocketDir   string
-	Superuser   Login
-	Replication Login
-	Rewind      Login
-	Parameters  map[string]any
-	HBA         []string
-	Ident       []string
-	UseRewind   bool
-}
-
-// Bootstrap configures the birth of a cluster.
-type Bootstrap struct {
-	// DCS is the first dynamic configuration.
-	DCS map[string]any
-	// Initdb are the options of initdb: name and value, the value empty for a flag.
-	Initdb []Option
-	HBA    []string
 }
 
 // Option is one command line option.
@@ -136,7 +119,11 @@ func LoadClient(src Source) (Client, error) {
 	if err != nil {
 		return Client{}, err
 	}
-	doc, _, err := decode(placeholder.ReplaceAllString(string(text), "unset"))
+	tree, err := parseYAML(placeholder.ReplaceAllString(string(text), "unset"))
+	if err != nil {
+		return Client{}, fmt.Errorf("%s: %w", filepath.Base(src.Path), err)
+	}
+	doc, _, err := decode(clientPart(tree))
 	if err != nil {
 		return Client{}, fmt.Errorf("%s: %w", filepath.Base(src.Path), err)
 	}
@@ -148,29 +135,48 @@ func LoadClient(src Source) (Client, error) {
 	return Client{doc.Scope, cmp.Or(doc.Namespace, defaultNamespace), etcd, ParseAliases(src.Env[envAliases])}, nil
 }
 
+// clientPart leaves of a document what operator commands need.
+func clientPart(tree *yaml.Node) *yaml.Node {
+	if tree.Kind != yaml.MappingNode {
+		return tree
+	}
+	part := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: tree.Line}
+	for i := 0; i+1 < len(tree.Content); i += 2 {
+		if slices.Contains([]string{"scope", "namespace", "etcd", "etcd3"}, tree.Content[i].Value) {
+			part.Content = append(part.Content, tree.Content[i], tree.Content[i+1])
+		}
+	}
+	return part
+}
+
 func parse(name, text string, src Source) (Config, error) {
 	text, err := substitute(text, src)
 	if err != nil {
 		return Config{}, fmt.Errorf("%s: %w", name, err)
 	}
-	doc, warnings, err := decode(text)
+	tree, err := parseYAML(text)
 	if err != nil {
 		return Config{}, fmt.Errorf("%s: %w", name, err)
 	}
-	doc.override(src.Env)
-	cfg, err := doc.config(src.Env)
+	cfg, err := build(tree, src.Env)
 	if err != nil {
 		return Config{}, fmt.Errorf("%s: %w", name, err)
 	}
-	cfg.Warnings = append(warnings, cfg.Warnings...)
+	cfg.layered = func(dynamic map[string]any) (Config, []string) { return layer(cfg, tree, dynamic, src.Env) }
 	return cfg, nil
 }
 
-// Dynamic is the first dynamic configuration: bootstrap.dcs as it stands, else the defaults that people change
-// most, so that whoever looks at it sees what can be changed.
-func (c Config) Dynamic() map[string]any {
-	if c.Bootstrap.DCS == nil {
-		return map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10, "maximum_lag_on_failover": 1 << 20}
+// build makes a configuration of a document and the environment over it.
+func build(tree *yaml.Node, env map[string]string) (Config, error) {
+	doc, warnings, err := decode(tree)
+	if err != nil {
+		return Config{}, err
 	}
-	return c.Bootstrap.DCS
+	doc.override(env)
+	cfg, err := doc.config(env)
+	if err != nil {
+		return Config{}, err
+	}
+	cfg.Warnings = append(warnings, cfg.Warnings...)
+	return cfg, nil
 }

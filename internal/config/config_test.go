@@ -143,8 +143,8 @@ func TestProblemsNameTheirPlaceAndTheNextStep(t *testing.T) {
 }
 
 func TestOptionsThatAreNotActedOnAreSaid(t *testing.T) {
-	cfg := mustParse(t, postgres0+"log:\n  level: INFO\nwatchdog: {mode: off}\n", task())
-	want := []string{"log is not acted on by this version", "watchdog is not acted on by this version"}
+	cfg := mustParse(t, postgres0+"log:\n  level: INFO\nwatchdog: {mode: off, colour: red}\n", task())
+	want := []string{"log is not acted on by this version", "watchdog.colour is not acted on by this version"}
 	if diff := cmp.Diff(want, cfg.Warnings); diff != "" {
 		t.Error(diff)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,7 +12,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/secret"
 )
 
-// file is the shape of the YAML document.
+// file is the shape of the YAML document. Texts and flags that are not there are empty, false or nil.
 type file struct {
 	Scope     string         `yaml:"scope"`
 	Namespace string         `yaml:"namespace"`
@@ -21,6 +22,8 @@ type file struct {
 	Etcd3     *etcdFile      `yaml:"etcd3"`
 	Postgres  postgresFile   `yaml:"postgresql"`
 	Bootstrap bootstrapFile  `yaml:"bootstrap"`
+	Watchdog  watchdogFile   `yaml:"watchdog"`
+	Guard     *bool          `yaml:"guard"`
 	Tags      map[string]any `yaml:"tags"`
 }
 
@@ -39,18 +42,32 @@ type etcdFile struct {
 type postgresFile struct {
 	endpointFile `yaml:",inline"`
 
-	DataDir        string         `yaml:"data_dir"`
-	BinDir         string         `yaml:"bin_dir"`
-	PgPass         string         `yaml:"pgpass"`
-	Parameters     map[string]any `yaml:"parameters"`
-	HBA            []string       `yaml:"pg_hba"`
-	Ident          []string       `yaml:"pg_ident"`
-	UseRewind      *bool          `yaml:"use_pg_rewind"`
+	DataDir        string          `yaml:"data_dir"`
+	BinDir         string          `yaml:"bin_dir"`
+	PgPass         string          `yaml:"pgpass"`
+	Parameters     map[string]any  `yaml:"parameters"`
+	HBA            []string        `yaml:"pg_hba"`
+	Ident          []string        `yaml:"pg_ident"`
+	CustomConf     string          `yaml:"custom_conf"`
+	RecoveryConf   map[string]any  `yaml:"recovery_conf"`
+	Callbacks      map[string]line `yaml:"callbacks"`
+	PrePromote     line            `yaml:"pre_promote"`
+	BeforeStop     line            `yaml:"before_stop"`
+	StartTimeout   *int            `yaml:"pg_ctl_timeout"`
+	UseRewind      *bool           `yaml:"use_pg_rewind"`
+	Rewind         optionList      `yaml:"rewind"`
+	CloneMethods   []string        `yaml:"create_replica_methods"`
+	CloneMethod    []string        `yaml:"create_replica_method"`
+	BaseBackup     optionList      `yaml:"basebackup"`
+	RemoveFailed   bool            `yaml:"remove_data_directory_on_rewind_failure"`
+	RemoveDiverged bool            `yaml:"remove_data_directory_on_diverged_timelines"`
 	Authentication struct {
 		Superuser   loginFile `yaml:"superuser"`
 		Replication loginFile `yaml:"replication"`
 		Rewind      loginFile `yaml:"rewind"`
 	} `yaml:"authentication"`
+	// Others are the sections of methods, among what is not known.
+	Others map[string]yaml.Node `yaml:",inline"`
 }
 
 type loginFile struct {
@@ -59,9 +76,81 @@ type loginFile struct {
 }
 
 type bootstrapFile struct {
-	DCS    map[string]any `yaml:"dcs"`
-	Initdb []any          `yaml:"initdb"`
-	HBA    []string       `yaml:"pg_hba"`
+	DCS           map[string]any       `yaml:"dcs"`
+	Method        string               `yaml:"method"`
+	Initdb        optionList           `yaml:"initdb"`
+	HBA           []string             `yaml:"pg_hba"`
+	PostBootstrap line                 `yaml:"post_bootstrap"`
+	PostInit      line                 `yaml:"post_init"`
+	Others        map[string]yaml.Node `yaml:",inline"`
+}
+
+type watchdogFile struct {
+	Mode         *word  `yaml:"mode"`
+	Device       string `yaml:"device"`
+	Driver       string `yaml:"driver"`
+	SafetyMargin *int   `yaml:"safety_margin"`
+}
+
+// word is a text that YAML may take for a yes or no.
+type word string
+
+// UnmarshalYAML takes the text as it stands.
+func (w *word) UnmarshalYAML(node *yaml.Node) error {
+	*w = word(strings.ToLower(node.Value))
+	return nil
+}
+
+// line is a command on one line.
+type line Command
+
+// UnmarshalYAML splits it. Whether it can be split was checked before.
+func (l *line) UnmarshalYAML(node *yaml.Node) error {
+	words, err := Words(node.Value)
+	*l = line(words)
+	return err
+}
+
+// optionList are options of a program in their order, written as a list of names and of name: value, or as a section.
+type optionList []Option
+
+// UnmarshalYAML accepts both forms. In a section, an option without a value is one that is not given.
+func (o *optionList) UnmarshalYAML(node *yaml.Node) error {
+	*o = nil
+	if node.Kind == yaml.MappingNode {
+		o.add(node, false)
+		return nil
+	}
+	for _, item := range node.Content {
+		if item = target(item); item.Kind == yaml.MappingNode {
+			o.add(item, true)
+			continue
+		}
+		*o = append(*o, Option{Name: item.Value})
+	}
+	return nil
+}
+
+func (o *optionList) add(section *yaml.Node, evenEmpty bool) {
+	for i := 0; i+1 < len(section.Content); i += 2 {
+		value := scalarText(target(section.Content[i+1]))
+		if value != "" || evenEmpty {
+			*o = append(*o, Option{Name: section.Content[i].Value, Value: value})
+		}
+	}
+}
+
+// scalarText is a single value as a text; yes and no as Patroni hands them to programs.
+func scalarText(node *yaml.Node) string {
+	switch {
+	case isNull(node):
+		return ""
+	case node.Tag == "!!bool" && node.Value == "true":
+		return "True"
+	case node.Tag == "!!bool" && node.Value == "false":
+		return "False"
+	}
+	return node.Value
 }
 
 // hostList is a list of host:port, written as a YAML list or as one text with commas.
@@ -91,49 +180,35 @@ func splitHosts(text string) []string {
 	return hosts
 }
 
-// known are the options that are acted on; a path that ends in a dot stands for all below it.
-func known() []string {
-	return []string{
-		"scope", "namespace", "name", "restapi.listen", "restapi.connect_address",
-		"etcd.host", "etcd.hosts", "etcd.username", "etcd.password",
-		"etcd3.host", "etcd3.hosts", "etcd3.username", "etcd3.password",
-		"postgresql.listen", "postgresql.connect_address", "postgresql.data_dir", "postgresql.bin_dir", "postgresql.pgpass",
-		"postgresql.parameters.", "postgresql.pg_hba", "postgresql.pg_ident", "postgresql.use_pg_rewind",
-		"postgresql.authentication.superuser.username", "postgresql.authentication.superuser.password",
-		"postgresql.authentication.replication.username", "postgresql.authentication.replication.password",
-		"postgresql.authentication.rewind.username", "postgresql.authentication.rewind.password",
-		"bootstrap.dcs.", "bootstrap.initdb", "bootstrap.pg_hba", "tags.",
+// parseYAML reads a document into its tree. An empty file is an empty section.
+func parseYAML(source string) (*yaml.Node, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(source), &document); err != nil {
+		return nil, notYAML(err)
 	}
+	if len(document.Content) == 0 || isNull(target(document.Content[0])) {
+		return &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}, nil
+	}
+	return target(document.Content[0]), nil
 }
 
-func decode(text string) (file, []string, error) {
+func notYAML(err error) error {
+	return fmt.Errorf("this is not the YAML of a configuration: %s", strings.ReplaceAll(err.Error(), "\n", " "))
+}
+
+// decode checks a tree and reads it. It returns what is worth a warning; the error lists everything that is wrong.
+func decode(tree *yaml.Node) (file, []string, error) {
+	var c checker
+	c.section("", tree, schema(findWays(tree)).in)
+	slices.Sort(c.warnings)
+	if len(c.problems) > 0 {
+		return file{}, nil, errors.New(strings.Join(c.problems, "; "))
+	}
 	var doc file
-	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
-		return file{}, nil, fmt.Errorf("this is not the YAML of a configuration: %s", strings.ReplaceAll(err.Error(), "\n", " "))
+	if err := tree.Decode(&doc); err != nil {
+		return file{}, nil, notYAML(err)
 	}
-	var all map[string]any
-	if err := yaml.Unmarshal([]byte(text), &all); err != nil {
-		return file{}, nil, fmt.Errorf("this is not the YAML of a configuration: %s", strings.ReplaceAll(err.Error(), "\n", " "))
-	}
-	return doc, unknown("", all), nil
-}
-
-// unknown lists the options that are set but not acted on.
-func unknown(path string, options map[string]any) []string {
-	var out []string
-	for name, value := range options {
-		at := path + name
-		section, isSection := value.(map[string]any)
-		switch {
-		case slices.Contains(known(), at) || slices.Contains(known(), at+"."):
-		case isSection && slices.ContainsFunc(known(), func(k string) bool { return strings.HasPrefix(k, at+".") }):
-			out = append(out, unknown(at+".", section)...)
-		default:
-			out = append(out, at+" is not acted on by this version")
-		}
-	}
-	slices.Sort(out)
-	return out
+	return doc, c.warnings, nil
 }
 
 var placeholder = regexp.MustCompile(`\{[A-Z][A-Z0-9_]*\}`)

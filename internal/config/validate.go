@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -22,10 +21,10 @@ func (f *file) config(env map[string]string) (Config, error) {
 		Scope:     f.Scope,
 		Namespace: cmp.Or(f.Namespace, defaultNamespace),
 		Name:      f.Name,
-		Tags:      cluster.Tags(f.Tags),
+		Watchdog:  f.Watchdog.config(),
 		Aliases:   p.aliases,
-		Bootstrap: Bootstrap{DCS: f.Bootstrap.DCS, HBA: f.Bootstrap.HBA},
 	}
+	cfg.Tags, cfg.Warnings = publishedTags(f.Tags)
 	var err error
 	problems := []error{
 		required("scope", f.Scope, "the name of the cluster"),
@@ -34,6 +33,8 @@ func (f *file) config(env map[string]string) (Config, error) {
 		named("name", f.Name),
 	}
 	collect := func(e error) { problems = append(problems, e) }
+	cfg.Guard, err = guardWanted(f.Guard, env)
+	collect(err)
 	cfg.Etcd, err = f.etcd().config()
 	collect(err)
 	cfg.RestAPI, err = p.endpoint("restapi", f.RestAPI, 8008, cfg.Etcd.Hosts)
@@ -41,7 +42,7 @@ func (f *file) config(env map[string]string) (Config, error) {
 	cfg.Postgres, err = p.postgres(f.Postgres, cfg.Etcd.Hosts)
 	collect(err)
 	cfg.Postgres.SocketDir = p.socketDir(f.Name)
-	cfg.Bootstrap.Initdb, err = initdbOptions(f.Bootstrap.Initdb)
+	cfg.Bootstrap, err = f.Bootstrap.config()
 	collect(err)
 	if err := errors.Join(problems...); err != nil {
 		return Config{}, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -89,39 +90,6 @@ func (e etcdFile) config() (Etcd, error) {
 type place struct {
 	env     map[string]string
 	aliases map[string]string
-}
-
-func (p place) postgres(f postgresFile, etcd []string) (Postgres, error) {
-	at, err := p.endpoint("postgresql", f.endpointFile, 5432, etcd)
-	auth := f.Authentication
-	pg := Postgres{
-		Endpoint:    at,
-		DataDir:     p.inVolume(f.DataDir),
-		BinDir:      f.BinDir,
-		PgPass:      p.inVolume(f.PgPass),
-		Superuser:   Login{cmp.Or(auth.Superuser.Username, defaultSuperuser), auth.Superuser.Password},
-		Replication: Login{cmp.Or(auth.Replication.Username, defaultReplication), auth.Replication.Password},
-		Rewind:      Login(auth.Rewind),
-		Parameters:  f.Parameters,
-		HBA:         f.HBA,
-		Ident:       f.Ident,
-		UseRewind:   f.UseRewind == nil || *f.UseRewind,
-	}
-	if pg.Rewind.Username == "" {
-		pg.Rewind = pg.Superuser
-	}
-	problems := []error{err, required("postgresql.data_dir", f.DataDir, "an absolute path")}
-	if f.DataDir != "" && !filepath.IsAbs(f.DataDir) {
-		problems = append(problems, fmt.Errorf("postgresql.data_dir: %q is not an absolute path", f.DataDir))
-	}
-	for path, l := range map[string]Login{"superuser": pg.Superuser, "replication": pg.Replication, "rewind": pg.Rewind} {
-		if l.Password == "" {
-			problems = append(problems, fmt.Errorf("postgresql.authentication.%s.password is missing: set it or PATRONI_%s_PASSWORD",
-				path, strings.ToUpper(path)))
-		}
-	}
-	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	return pg, errors.Join(problems...)
 }
 
 // longestSocketDir is how long the path of a folder may be for a socket in it: a socket's path has 107 bytes, of which
@@ -248,27 +216,4 @@ func parseListen(listen string) ([]string, int, error) {
 		hosts[i] = strings.Trim(strings.TrimSpace(h), "[]")
 	}
 	return hosts, port, nil
-}
-
-// initdbOptions reads a list of flags and of one-entry maps. Options that the agent sets itself are refused.
-func initdbOptions(list []any) ([]Option, error) {
-	var out []Option
-	for _, item := range list {
-		switch item := item.(type) {
-		case string:
-			out = append(out, Option{Name: item})
-		case map[string]any:
-			for name, value := range item {
-				out = append(out, Option{Name: name, Value: fmt.Sprint(value)})
-			}
-		default:
-			return nil, fmt.Errorf("bootstrap.initdb: %v is neither an option nor option: value", item)
-		}
-	}
-	for _, o := range out {
-		if slices.Contains([]string{"pgdata", "nosync", "pwfile", "sync-only", "version"}, o.Name) {
-			return nil, fmt.Errorf("bootstrap.initdb: %s is set by the agent itself; remove it", o.Name)
-		}
-	}
-	return out, nil
 }

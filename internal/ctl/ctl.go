@@ -15,11 +15,14 @@ import (
 	"github.com/pgbaton/pgbaton/internal/client"
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/config"
+	"github.com/pgbaton/pgbaton/internal/dcs"
 )
 
 // DCS is what the commands need of the store: the picture of one cluster.
 type DCS interface {
 	Load(ctx context.Context) (cluster.Cluster, error)
+	// Watch reports changes since a picture was taken.
+	Watch(ctx context.Context, after cluster.Version) <-chan dcs.Change
 	Close() error
 }
 
@@ -32,10 +35,17 @@ type Env struct {
 	// Open opens a cluster's documents.
 	Open func(ctx context.Context, c config.Client) (DCS, error)
 	Now  func() time.Time
+	// Colour allows colours and marks for a terminal.
+	Colour bool
+	// Poll is how often a member is asked while something is waited for that only it can tell; zero is 2 s.
+	Poll time.Duration
 }
 
-// dcsTimeout bounds one read of the DCS.
+// dcsTimeout bounds the first word with the DCS, and each read of it.
 const dcsTimeout = 5 * time.Second
+
+// errSilent is the cause of giving up on a DCS.
+var errSilent = fmt.Errorf("the DCS did not answer within %v", dcsTimeout)
 
 // ErrAborted is returned when the operator said no.
 var ErrAborted = errors.New("aborted")
@@ -43,7 +53,10 @@ var ErrAborted = errors.New("aborted")
 // Commands are the operator commands, to be added to the program's root.
 func Commands(env Env) []*cobra.Command {
 	t := &tool{env: env}
-	cmds := []*cobra.Command{t.listCommand(), t.manualCommand("switchover"), t.manualCommand("failover")}
+	cmds := []*cobra.Command{
+		t.listCommand(), t.historyCommand(), t.explainCommand(), t.manualCommand("switchover"), t.manualCommand("failover"),
+		t.pauseCommand(true), t.pauseCommand(false), t.restartCommand(), t.reinitCommand(), t.reloadCommand(), t.flushCommand(),
+	}
 	for _, c := range cmds {
 		c.Flags().StringVarP(&t.file, "config-file", "c", cmp.Or(env.Vars["PATRONICTL_CONFIG_FILE"], env.Vars["PGBATON_CONFIG_FILE"]),
 			"configuration file that names the cluster and its DCS; without one, the PATRONI_* environment does")
@@ -77,11 +90,13 @@ func (t *tool) open(ctx context.Context, named string) (*session, error) {
 	if cfg.Scope == "" {
 		return nil, errors.New("no cluster was named: give its name, or a configuration with -c FILE")
 	}
-	dcs, err := t.env.Open(ctx, cfg)
+	ctx, cancel := context.WithTimeoutCause(ctx, dcsTimeout, errSilent)
+	defer cancel()
+	store, err := t.env.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &session{DCS: dcs, scope: cfg.Scope, client: client.New(cfg.Aliases)}, nil
+	return &session{DCS: store, scope: cfg.Scope, client: client.New(cfg.Aliases)}, nil
 }
 
 func (s *session) close() {
@@ -98,6 +113,20 @@ func (s *session) load(ctx context.Context) (cluster.Cluster, error) {
 		return c, fmt.Errorf("read cluster %s from the DCS: %w", s.scope, err)
 	}
 	return c, nil
+}
+
+// await loads the picture after every change until it satisfies, or the context ends; it returns the last one.
+func (s *session) await(ctx context.Context, c cluster.Cluster, enough func(cluster.Cluster) bool) cluster.Cluster {
+	changes := s.Watch(ctx, c.Revision)
+	for !enough(c) {
+		if _, more := <-changes; !more {
+			return c
+		}
+		if next, err := s.load(ctx); err == nil {
+			c = next
+		}
+	}
+	return c
 }
 
 func (t *tool) printf(format string, args ...any) { fmt.Fprintf(t.env.Out, format, args...) }

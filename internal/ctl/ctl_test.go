@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/config"
+	"github.com/pgbaton/pgbaton/internal/dcs"
 )
 
 // fixed is a DCS that always shows the same picture.
@@ -22,6 +24,13 @@ type fixed struct{ c cluster.Cluster }
 
 func (f fixed) Load(context.Context) (cluster.Cluster, error) { return f.c, nil }
 func (fixed) Close() error                                    { return nil }
+
+// Watch implements DCS: nothing ever changes.
+func (fixed) Watch(ctx context.Context, _ cluster.Version) <-chan dcs.Change {
+	changes := make(chan dcs.Change)
+	context.AfterFunc(ctx, func() { close(changes) })
+	return changes
+}
 
 func picture(api string) cluster.Cluster {
 	return cluster.Cluster{
@@ -48,6 +57,7 @@ func run(t *testing.T, c cluster.Cluster, input string, args ...string) (string,
 		Vars: map[string]string{"PATRONI_SCOPE": "postgresql-cluster", "PATRONI_ETCD_HOSTS": "127.0.0.21:2379"},
 		Open: func(context.Context, config.Client) (DCS, error) { return fixed{c}, nil },
 		Now:  func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 678900000, time.UTC) },
+		Poll: time.Millisecond,
 	}
 	root := &cobra.Command{Use: "pgbaton", SilenceErrors: true, SilenceUsage: true}
 	root.AddCommand(Commands(env)...)
@@ -156,6 +166,27 @@ func TestSwitchoverAsksWhatIsMissing(t *testing.T) {
 			t.Errorf("not asked: %q in\n%s", want, out)
 		}
 	}
+}
+
+// A DCS that takes connections and says nothing holds nobody up for long.
+func TestASilentDCSIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		env := Env{
+			Out: io.Discard, Vars: map[string]string{"PATRONI_SCOPE": "postgresql-cluster", "PATRONI_ETCD_HOSTS": "127.0.0.21:2379"}, Now: time.Now,
+			Open: func(ctx context.Context, _ config.Client) (DCS, error) {
+				<-ctx.Done()
+				return nil, context.Cause(ctx)
+			},
+		}
+		root := &cobra.Command{Use: "pgbaton", SilenceErrors: true, SilenceUsage: true}
+		root.AddCommand(Commands(env)...)
+		root.SetArgs([]string{"explain"})
+		err := root.ExecuteContext(t.Context())
+		want := "the DCS did not answer within 5s. An agent answers without the DCS: pgbaton explain --url http://HOST:8008"
+		if err == nil || err.Error() != want {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 func TestNoIsTheDefault(t *testing.T) {

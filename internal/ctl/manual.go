@@ -49,6 +49,8 @@ func (t *tool) manualCommand(kind string) *cobra.Command {
 	return c
 }
 
+var errPausedSwitchover = errors.New("Can't schedule switchover in the paused state") //nolint:staticcheck // the text is part of the interface
+
 // manual asks what is missing, asks whether it is meant, and hands the request to the leader.
 func (t *tool) manual(ctx context.Context, kind, name string, o manualOptions) error {
 	s, err := t.open(ctx, name)
@@ -65,6 +67,9 @@ func (t *tool) manual(ctx context.Context, kind, name string, o manualOptions) e
 		return err
 	}
 	f := cluster.Failover{Leader: o.leader, Candidate: o.candidate, ScheduledAt: o.scheduled}
+	if f.ScheduledAt != "" && paused(c) {
+		return errPausedSwitchover
+	}
 	if err := t.complete(kind, s.scope, c, &f, o.force); err != nil {
 		return err
 	}
@@ -136,8 +141,7 @@ func (t *tool) completeLeader(scope string, c cluster.Cluster, f *cluster.Failov
 
 func (t *tool) completeSchedule(f *cluster.Failover, force bool) error {
 	if f.ScheduledAt == "" && !force {
-		example := t.env.Now().Add(time.Hour).Format("2006-01-02T15:04")
-		answer, err := t.prompt("When should the switchover take place (e.g. "+example+" ) ", "now")
+		answer, err := t.promptSchedule("switchover")
 		if err != nil {
 			return err
 		}
@@ -147,14 +151,24 @@ func (t *tool) completeSchedule(f *cluster.Failover, force bool) error {
 		f.ScheduledAt = ""
 		return nil
 	}
-	for _, form := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04"} {
-		if at, err := time.ParseInLocation(form, f.ScheduledAt, t.env.Now().Location()); err == nil {
-			f.ScheduledAt = at.Format(time.RFC3339)
-			return nil
-		}
+	at, err := t.parseSchedule(f.ScheduledAt)
+	f.ScheduledAt = at
+	return err
+}
+
+func (t *tool) promptSchedule(what string) (string, error) {
+	example := t.env.Now().Add(time.Hour).Format("2006-01-02T15:04")
+	return t.prompt("When should the "+what+" take place (e.g. "+example+" ) ", "now")
+}
+
+// parseSchedule reads a point in time, in the local zone unless it names one, and writes it as agents read it.
+func (t *tool) parseSchedule(text string) (string, error) {
+	at, _, err := cluster.ParseSchedule(text, t.env.Now().Location())
+	if err != nil {
+		//nolint:staticcheck // the text is part of the interface
+		return "", fmt.Errorf("Unable to parse scheduled timestamp (%s). It should be in an unambiguous format (e.g. ISO 8601)", text)
 	}
-	//nolint:staticcheck // the text is part of the interface
-	return fmt.Errorf("Unable to parse scheduled timestamp (%s). It should be in an unambiguous format (e.g. ISO 8601)", f.ScheduledAt)
+	return at.Format(time.RFC3339), nil
 }
 
 func question(kind, scope string, c cluster.Cluster, f cluster.Failover) string {

@@ -56,6 +56,9 @@ func rowsOf(scope string, c cluster.Cluster) []row {
 			r["Receive LSN"], r["Receive Lag"] = position(c, m.Received)
 			r["Replay LSN"], r["Replay Lag"] = position(c, m.Replayed)
 		}
+		if m.Restart != nil {
+			r["Scheduled restart"] = m.Restart.String()
+		}
 		if len(m.Tags) > 0 {
 			r["Tags"] = tagLines(m.Tags)
 		}
@@ -190,11 +193,14 @@ func identity(c cluster.Cluster) string {
 
 // notes are the lines below the table.
 func notes(c cluster.Cluster) string {
+	var out strings.Builder
+	if paused(c) {
+		out.WriteString(" Maintenance mode: on\n")
+	}
 	f := c.Failover
 	if f.ScheduledAt == "" {
-		return ""
+		return out.String()
 	}
-	var out strings.Builder
 	out.WriteString(" Switchover scheduled at: " + f.ScheduledAt + "\n")
 	for _, end := range []struct{ word, name string }{{"from", f.Leader}, {"to", f.Candidate}} {
 		if end.name != "" {

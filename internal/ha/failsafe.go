@@ -54,7 +54,7 @@ func failsafeMembers(c cluster.Cluster) map[string]string {
 func failsafeChecks(mem *Memory, v View) []Check {
 	// A member that is not asked may race all the same when those that are all say that they are no primary.
 	named := len(v.Cluster.Failsafe) == 0 || v.Cluster.Failsafe[v.Self.Name] != "" || allAnswered(mem, v)
-	heard := v.Failsafe.Leader != "" && v.Now.Sub(v.Failsafe.Heard) < v.Settings.TTL
+	heard := promised(v)
 	checks := []Check{
 		check("failsafe", named, "this member is asked when the DCS is gone", "this member is not in the failsafe key: a primary without the DCS does not ask it"),
 		check("failsafe leader", !heard, "no primary goes on without the DCS", v.Failsafe.Leader+" goes on as the primary without the DCS"),
@@ -63,6 +63,11 @@ func failsafeChecks(mem *Memory, v View) []Check {
 	fresh := forgetful(mem, v) && !allAnswered(mem, v)
 	return append(checks, check("failsafe memory", !fresh, "an earlier life can have agreed to no primary",
 		"this agent began less than a ttl ago, and an earlier life may have agreed to a primary without the DCS"))
+}
+
+// promised reports whether this member agreed to another primary less than a ttl ago.
+func promised(v View) bool {
+	return v.Settings.FailsafeMode && v.Failsafe.Leader != "" && v.Now.Sub(v.Failsafe.Heard) < v.Settings.TTL
 }
 
 // forgetful reports whether an earlier life of this agent may have agreed to a primary without the DCS.

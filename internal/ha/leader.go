@@ -49,6 +49,9 @@ func promote(mem *Memory, v View) (Decision, bool) {
 		return giveUp(mem, v, "this member is on an older timeline than the cluster")
 	case !v.mayWrite():
 		return do("the lease is too old to promote on").wake(time.Second), true
+	case promised(v):
+		// The key came late: after its request had no answer this member agreed to another primary.
+		return do("holding the leader key, but " + v.Failsafe.Leader + " goes on as the primary without the DCS").wake(time.Second), true
 	case v.Now.Before(mem.NoRaceUntil):
 		return giveUp(mem, v, "the promotion failed a moment ago")
 	case watchdogMissing(v) && v.Watchdog.Usable && outcome[ActivateWatchdog](v) == 0:

@@ -2,7 +2,6 @@ package ha
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
@@ -98,12 +97,13 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 		return append(checks, c)
 	}
 	lag := own.Behind(optime)
-	bytes := "this member is " + strconv.FormatUint(lag, 10) + " bytes behind the last leader"
-	checks = append(checks, check("lag", lag <= v.Settings.MaximumLagOnFailover, bytes, bytes+", more than maximum_lag_on_failover allows"))
+	distance := "this member is " + wal.Size(lag) + " behind the last known leader position"
+	limit := ", the limit is " + wal.Size(v.Settings.MaximumLagOnFailover) + " (maximum_lag_on_failover)"
+	checks = append(checks, check("lag", lag <= v.Settings.MaximumLagOnFailover, distance, distance+limit))
 	// After a planned end of all members the last leader has more than the others, and may only be slower to come up.
 	patient := lag == 0 || v.Now.Sub(mem.VacantSince) >= completeWait
 	checks = append(checks, check("complete", patient, "nobody who has more had to be waited for",
-		bytes+": a member that has everything may be coming up"))
+		distance+": a member that has everything may be coming up"))
 	for _, name := range asked {
 		checks = append(checks, peerCheck(v, name, mem.LastLeader))
 	}
@@ -264,7 +264,7 @@ func readyCheck(v View, name string, end wal.LSN) Check {
 	case behind(v, p.Timeline):
 		return Check{"peer " + name, false, name + " is on an older timeline"}
 	case p.Position.Behind(end) > v.Settings.MaximumLagOnFailover:
-		return Check{"peer " + name, false, name + " is " + strconv.FormatUint(p.Position.Behind(end), 10) + " bytes behind"}
+		return Check{"peer " + name, false, name + " is " + wal.Size(p.Position.Behind(end)) + " behind"}
 	}
 	return Check{"peer " + name, true, name + " is ready"}
 }

@@ -29,7 +29,7 @@ func replica(mem *Memory, v View) (Decision, bool) {
 	if v.Server.Streaming || from.member == "" || !leader.Running() {
 		return do("following " + from.describe(leader)), true
 	}
-	return notStreaming(v, from)
+	return notStreaming(v, source{member: leader.Name})
 }
 
 // describe is whom a replica follows, in a sentence.

@@ -22,13 +22,17 @@ type statusBody struct {
 	Timeline         wal.Timeline  `json:"timeline,omitempty"`
 	ReplicationState string        `json:"replication_state,omitempty"`
 	Replication      []Standby     `json:"replication,omitempty"`
+	Pause            bool          `json:"pause,omitempty"`
 	Unlocked         bool          `json:"cluster_unlocked,omitempty"`
+	FailsafeActive   bool          `json:"failsafe_mode_is_active,omitempty"`
 	DCSLastSeen      int64         `json:"dcs_last_seen"`
 	Tags             cluster.Tags  `json:"tags,omitempty"`
 	SystemID         wal.SystemID  `json:"database_system_identifier,omitempty"`
 	PendingRestart   bool          `json:"pending_restart,omitempty"`
 	Pending          any           `json:"pending_restart_reason,omitempty"`
 	Patroni          agentBody     `json:"patroni"`
+	Restart          any           `json:"scheduled_restart,omitempty"`
+	WatchdogFailed   bool          `json:"watchdog_failed,omitempty"`
 	Reason           string        `json:"reason,omitempty"`
 	Progress         string        `json:"progress,omitempty"`
 }
@@ -54,11 +58,17 @@ func status(s Snapshot, _ time.Time) []byte {
 	b := statusBody{
 		State: s.State, Role: s.Role, Tags: s.Tags, SystemID: s.Server.SystemID, PendingRestart: len(s.Server.Pending) > 0,
 		Unlocked: s.Seen.IsZero() || !s.Cluster.Locked(),
-		Patroni:  agentBody{s.AgentVersion, s.Scope, s.Name},
-		Reason:   s.Reason, Progress: s.Progress,
+		Pause:    s.Settings.Pause, FailsafeActive: s.FailsafeActive, WatchdogFailed: s.WatchdogFailed,
+		Patroni: agentBody{s.AgentVersion, s.Scope, s.Name},
+		Reason:  s.Reason, Progress: s.Progress,
 	}
 	if len(s.Server.Pending) > 0 {
 		b.Pending = s.Server.Pending
+	}
+	if s.Restart != nil {
+		restart := *s.Restart
+		restart.Started = ""
+		b.Restart = restart
 	}
 	if !s.Seen.IsZero() {
 		b.DCSLastSeen = s.Seen.Unix()
@@ -89,6 +99,7 @@ func (b *statusBody) addServer(s Server) {
 
 type pictureBody struct {
 	Members   []memberBody   `json:"members"`
+	Pause     bool           `json:"pause,omitempty"`
 	Scheduled *scheduledBody `json:"scheduled_switchover,omitempty"`
 	Scope     string         `json:"scope"`
 	Leader    string         `json:"leader,omitempty"`
@@ -110,6 +121,7 @@ type memberBody struct {
 	Timeline       wal.Timeline `json:"timeline,omitempty"`
 	PendingRestart bool         `json:"pending_restart,omitempty"`
 	Pending        any          `json:"pending_restart_reason,omitempty"`
+	Restart        any          `json:"scheduled_restart,omitempty"`
 	Tags           cluster.Tags `json:"tags,omitempty"`
 	ReceiveLag     any          `json:"receive_lag,omitempty"`
 	ReceiveLSN     any          `json:"receive_lsn,omitempty"`
@@ -121,7 +133,7 @@ type memberBody struct {
 
 // picture is the document of GET /cluster: the whole cluster as the DCS shows it. The field leader is ours.
 func picture(s Snapshot) []byte {
-	b := pictureBody{Members: []memberBody{}, Scope: s.Scope, Leader: s.Cluster.Leader.Name}
+	b := pictureBody{Members: []memberBody{}, Pause: s.Settings.Pause, Scope: s.Scope, Leader: s.Cluster.Leader.Name}
 	for _, m := range s.Cluster.Members {
 		b.Members = append(b.Members, member(s.Cluster, m))
 	}
@@ -135,6 +147,9 @@ func member(c cluster.Cluster, m cluster.Member) memberBody {
 	b := memberBody{Name: m.Name, Role: c.RoleOf(m), State: c.StateOf(m), Timeline: m.Timeline, PendingRestart: m.PendingRestart, Tags: m.Tags}
 	if len(m.Pending) > 0 {
 		b.Pending = m.Pending
+	}
+	if m.Restart != nil {
+		b.Restart = m.Restart
 	}
 	if m.APIURL != "" {
 		b.APIURL = &m.APIURL
@@ -159,6 +174,25 @@ func lag(c cluster.Cluster, at wal.LSN) (behind, position any) {
 	return at.Behind(c.Status.Optime), at.String()
 }
 
+// document answers a document of the DCS as it stands, or a sentence where it holds none.
+func document(there bool, doc []byte, otherwise string) Answer {
+	if !there {
+		return Answer{Code: badGateway, Body: text(otherwise)}
+	}
+	return Answer{Code: ok, Body: doc}
+}
+
+// history is the document of GET /history: the timelines that ended.
+func history(s Snapshot) []byte {
+	if !s.Cluster.History.Present {
+		return []byte("[]")
+	}
+	return []byte(spaced(s.Cluster.History.JSON()))
+}
+
+// Document writes a JSON document with the blanks that Patroni's have.
+func Document(v any) []byte { return render(v) }
+
 func text(sentence string) []byte { return []byte(sentence + "\n") }
 
 // render writes JSON with a blank after each comma and colon, as every Patroni agent does: scripts that cut
@@ -168,9 +202,14 @@ func render(v any) []byte {
 	if err != nil {
 		panic("health: a document cannot be rendered: " + err.Error())
 	}
+	return []byte(spaced(string(compact)))
+}
+
+// spaced puts the blanks into compact JSON.
+func spaced(compact string) string {
 	var out strings.Builder
 	quoted, escaped := false, false
-	for _, c := range string(compact) {
+	for _, c := range compact {
 		out.WriteRune(c)
 		switch {
 		case escaped:
@@ -183,5 +222,5 @@ func render(v any) []byte {
 			out.WriteByte(' ')
 		}
 	}
-	return []byte(out.String())
+	return out.String()
 }

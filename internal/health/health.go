@@ -13,6 +13,7 @@ import (
 // The status codes of the answers.
 const (
 	ok          = 200
+	badGateway  = 502
 	unavailable = 503
 )
 
@@ -40,6 +41,12 @@ func Get(path string, query url.Values, s Snapshot, now time.Time) Answer {
 			return Answer{Code: unavailable, Body: text("the DCS has not been read yet")}
 		}
 		return Answer{Code: ok, Body: picture(s)}
+	case "config":
+		return document(s.Cluster.Config.Data != nil, []byte(spaced(s.Cluster.Config.JSON())), "the DCS holds no configuration")
+	case "failsafe":
+		return document(s.Cluster.Failsafe != nil, render(s.Cluster.Failsafe), "the DCS holds no failsafe members")
+	case "history":
+		return Answer{Code: ok, Body: history(s)}
 	}
 	return Answer{Code: Check(path, query, s, now), Body: status(s, now)}
 }
@@ -59,7 +66,7 @@ func Check(path string, query url.Values, s Snapshot, now time.Time) int {
 func checkRole(path string, query url.Values, s Snapshot, now time.Time) int {
 	switch {
 	case strings.Contains(path, "standby_leader"), strings.Contains(path, "standby-leader"):
-		return unavailable
+		return when(s.standbyLeader(now))
 	case strings.Contains(path, "leader"):
 		return when(s.leads(now))
 	case primaryPath(path):
@@ -67,7 +74,7 @@ func checkRole(path string, query url.Values, s Snapshot, now time.Time) int {
 	case strings.Contains(path, "replica"):
 		return when(replica(query, s))
 	case strings.Contains(path, "read-only") && !strings.Contains(path, "sync") && !strings.Contains(path, "quorum"):
-		return when(s.primary(now) || replica(query, s))
+		return when(s.primary(now) || s.standbyLeader(now) || replica(query, s))
 	case strings.Contains(path, "health"):
 		return when(s.State == cluster.StateRunning)
 	}
@@ -132,8 +139,11 @@ func tagText(value any) string {
 }
 
 // liveness fails when the loop has not turned for longer than a ttl, or two on a replica: then something is
-// stuck that only a restart of the agent frees.
+// stuck that only a restart of the agent frees. In pause nobody is to restart anything.
 func liveness(s Snapshot, now time.Time) int {
+	if s.Settings.Pause {
+		return ok
+	}
 	patience := 2 * s.Settings.TTL
 	if s.Role == cluster.RolePrimary && s.Server.Running {
 		patience = s.Settings.TTL
@@ -150,7 +160,7 @@ func readiness(query url.Values, s Snapshot, now time.Time) int {
 		return unavailable
 	}
 	if s.Seen.IsZero() && s.Server.LatestEnd == 0 {
-		return unavailable
+		return when(s.FailsafeActive)
 	}
 	limit, limited := lagLimit(query)
 	if !limited {

@@ -29,6 +29,13 @@ type Snapshot struct {
 	Leading   bool
 	LeaseEnds time.Time
 
+	// FailsafeActive is true while the member relies on the others without the DCS, or promised one of them not to lead.
+	FailsafeActive bool
+	// WatchdogFailed is true when the member must have a watchdog and has none.
+	WatchdogFailed bool
+	// Restart is the scheduled restart; nil when there is none.
+	Restart *cluster.ScheduledRestart
+
 	Settings cluster.Settings
 	Cluster  cluster.Cluster
 	// Seen is when Cluster was read; zero when it never was.
@@ -68,17 +75,28 @@ type Standby struct {
 	SyncPriority    int     `json:"sync_priority"`
 }
 
-// leads reports whether the member is the leader at this instant.
-func (s Snapshot) leads(now time.Time) bool { return s.Leading && now.Before(s.LeaseEnds) }
+// leads reports whether the member is the leader at this instant. In pause, once nobody has seen the DCS for a ttl, the
+// member that is the primary counts as the leader, because nobody will take that from it.
+func (s Snapshot) leads(now time.Time) bool {
+	if s.Settings.Pause && now.Sub(s.Seen) > s.Settings.TTL {
+		return s.Role == cluster.RolePrimary || s.Role == cluster.RoleStandbyLeader
+	}
+	return s.Leading && now.Before(s.LeaseEnds)
+}
 
 // primary reports whether the member takes writes at this instant.
 func (s Snapshot) primary(now time.Time) bool {
 	return s.leads(now) && s.Server.Running && !s.Server.InRecovery
 }
 
+// standbyLeader reports whether the member leads a standby cluster at this instant.
+func (s Snapshot) standbyLeader(now time.Time) bool {
+	return s.leads(now) && s.Server.Running && s.Role == cluster.RoleStandbyLeader
+}
+
 // Lease is how long the leader key is still ours at this instant; zero when it is not.
 func (s Snapshot) Lease(now time.Time) time.Duration {
-	if !s.leads(now) {
+	if !s.Leading || !now.Before(s.LeaseEnds) {
 		return 0
 	}
 	return s.LeaseEnds.Sub(now)

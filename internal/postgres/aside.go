@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
+	"strings"
 )
 
-// SetAside renames the data directory to DATADIR.failed.TIME and returns the new path, so that a clone
-// can take its place; nothing is ever deleted (rule S6). Where there is nothing it does nothing and
+// SetAside renames the data directory to DATADIR.failed.TIME, and its WAL and tablespaces that lie elsewhere alike, and
+// returns the new path, so that a clone can take its place; nothing is ever deleted (rule S6). Where there is nothing it does nothing and
 // returns an empty path. Errors: ErrRunning, ErrBusy.
 func (s *Server) SetAside() (string, error) {
 	leave, err := s.enter()
@@ -25,7 +25,10 @@ func (s *Server) SetAside() (string, error) {
 	if isMount(s.dir) {
 		return "", fmt.Errorf("set the data directory aside: %s is a mount point; set data_dir to a folder inside it", s.dir)
 	}
-	kept := filepath.Join(filepath.Dir(s.dir), s.keptPrefix()+time.Now().UTC().Format("20060102T150405.000Z"))
+	kept := s.keptPath()
+	if err := moveLinked(s.dir, strings.TrimPrefix(kept, s.dir)); err != nil {
+		return "", err
+	}
 	err = os.Rename(s.dir, kept)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

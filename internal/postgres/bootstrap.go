@@ -18,22 +18,40 @@ import (
 )
 
 // Bootstrap makes a new cluster with its roles and leaves it stopped: it is for the caller to hold the
-// leader key before anything can be written (rule S1). The cluster becomes the data directory only when
-// all of it is there and on disk. After an interruption it starts over.
+// leader key before anything can be written (rule S1). It is made by initdb, or by the program of Config.Restore,
+// whose copy is recovered to its end. Config.PostBootstrap has its say before anybody else can reach the cluster. It
+// becomes the data directory only when all of it is there and on disk. After an interruption it starts over.
 //
-// Errors: ErrBusy, ErrOccupied, ErrVersion, *ExitError.
+// Errors: ErrBusy, ErrOccupied, ErrVersion, *ExitError with the last words of the program that failed.
 func (s *Server) Bootstrap(ctx context.Context) error {
 	leave, err := s.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := vacant(s.dir); err != nil {
+	if err := s.vacant(); err != nil {
+		return fmt.Errorf("bootstrap: %w", err)
+	}
+	if err := s.leaveNothing(ctx); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
 	if err := s.chooseBinaries(ctx, 0); err != nil {
 		return err
 	}
+	if len(s.cfg.Restore.Program) > 0 {
+		err = s.restoreCluster(ctx)
+	} else {
+		err = s.initCluster(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.log.InfoContext(ctx, "made a new cluster", slog.Int("version", s.binaries().Major))
+	return nil
+}
+
+// initCluster makes an empty cluster.
+func (s *Server) initCluster(ctx context.Context) error {
 	staging, err := s.newStaging(ctx)
 	if err != nil {
 		return err
@@ -47,14 +65,13 @@ func (s *Server) Bootstrap(ctx context.Context) error {
 	if err := s.writeRole(ctx, staging, following{}); err != nil {
 		return err
 	}
-	if err := s.makeRoles(ctx, staging); err != nil {
+	if err := s.makeRoles(ctx, staging, roleStatements(s.cfg)); err != nil {
 		return err
 	}
-	if err := s.finish(staging); err != nil {
+	if err := s.runPostBootstrap(ctx, staging); err != nil {
 		return err
 	}
-	s.log.InfoContext(ctx, "made a new cluster", slog.Int("version", s.binaries().Major))
-	return nil
+	return s.finish(staging)
 }
 
 // newStaging makes an empty folder to work in. What an earlier attempt left is removed: it was never a
@@ -75,11 +92,19 @@ func (s *Server) newStaging(ctx context.Context) (string, error) {
 
 // endAll kills the programs that work in a folder of ours.
 func endAll(ctx context.Context, dir string) error {
+	return endThose(ctx, dir, func(process.Info) bool { return true })
+}
+
+// endThose kills some of the programs that work in a folder and waits for their end.
+func endThose(ctx context.Context, dir string, doomed func(process.Info) bool) error {
 	left, err := process.In(dir)
 	if err != nil {
 		return err
 	}
 	for _, p := range left {
+		if !doomed(p) {
+			continue
+		}
 		handle, err := process.Open(p.PID)
 		if errors.Is(err, process.ErrNone) {
 			continue
@@ -112,34 +137,34 @@ func (s *Server) finish(staging string) error {
 	return moveIntoPlace(staging, s.dir)
 }
 
-// initdb makes the cluster. The superuser's password is handed over in a file that only this user can
-// read, since arguments can be read by everybody on the machine.
+// initdb makes the cluster. The superuser's password is handed over through a pipe: arguments can be read by everybody
+// on the machine, and a file would be left behind by an agent that is killed.
 func (s *Server) initdb(ctx context.Context, dir string) error {
-	args := initdbArgs(s.cfg, dir)
+	defer s.doing("running initdb")()
+	c := command{op: "run initdb", path: s.binaries().Path("initdb"), args: initdbArgs(s.cfg, dir), dir: dir}
 	if s.cfg.Superuser.Password != "" {
-		path, err := writeTemporary(s.cfg.Superuser.Password)
+		password, err := pipeWith(s.cfg.Superuser.Password)
 		if err != nil {
 			return err
 		}
-		defer os.Remove(path) //nolint:errcheck // it lies in a folder for temporary files
-		args = append(args, "--pwfile="+path)
+		defer password.Close() //nolint:errcheck // the child has its own
+		c.files, c.args = []*os.File{password}, append(c.args, "--pwfile=/dev/fd/3")
 	}
-	_, err := command{op: "run initdb", path: s.binaries().Path("initdb"), args: args, dir: dir}.run(ctx)
+	_, err := c.run(ctx)
 	return err
 }
 
-// writeTemporary writes a secret to a new file of mode 0600.
-func writeTemporary(text secret.Text) (path string, err error) {
-	file, err := os.CreateTemp("", "pgbaton-*")
+// pipeWith returns the end of a pipe that a secret can be read from, once. It is short enough for the pipe's buffer.
+func pipeWith(text secret.Text) (*os.File, error) {
+	reader, writer, err := os.Pipe()
 	if err != nil {
-		return "", fmt.Errorf("hand over a password: %w", err)
+		return nil, fmt.Errorf("hand over a password: %w", err)
 	}
-	_, err = file.WriteString(text.Reveal() + "\n")
-	if err := errors.Join(err, file.Close()); err != nil {
-		os.Remove(file.Name()) //nolint:errcheck // it could not even be written
-		return "", fmt.Errorf("hand over a password: %w", err)
+	_, err = writer.WriteString(text.Reveal() + "\n")
+	if err := errors.Join(err, writer.Close()); err != nil {
+		return nil, errors.Join(fmt.Errorf("hand over a password: %w", err), reader.Close())
 	}
-	return file.Name(), nil
+	return reader, nil
 }
 
 // initdbArgs are the configured options, and safe ones where none are: checksums, which also make the
@@ -149,7 +174,7 @@ func writeTemporary(text secret.Text) (path string, err error) {
 func initdbArgs(cfg Config, dir string) []string {
 	args := []string{"--pgdata=" + dir, "--username=" + cfg.Superuser.Username}
 	given := func(names ...string) bool {
-		return slices.ContainsFunc(cfg.Initdb, func(o InitdbOption) bool { return slices.Contains(names, o.Name) })
+		return slices.ContainsFunc(cfg.Initdb, func(o Option) bool { return slices.Contains(names, o.Name) })
 	}
 	for _, o := range cfg.Initdb {
 		args = append(args, option(o))
@@ -160,7 +185,7 @@ func initdbArgs(cfg Config, dir string) []string {
 	if !given("encoding", "E") {
 		args = append(args, "--encoding=UTF8")
 	}
-	if !slices.ContainsFunc(cfg.Initdb, func(o InitdbOption) bool { return namesLocale(o.Name) }) {
+	if !slices.ContainsFunc(cfg.Initdb, func(o Option) bool { return namesLocale(o.Name) }) {
 		args = append(args, "--locale=C.UTF-8")
 	}
 	if !given("auth", "A", "auth-local") {
@@ -182,7 +207,7 @@ func namesLocale(name string) bool {
 }
 
 // option renders an option; one letter is a short one.
-func option(o InitdbOption) string {
+func option(o Option) string {
 	switch {
 	case len(o.Name) == 1:
 		return "-" + o.Name + o.Value
@@ -207,7 +232,7 @@ func (s *Server) writeDefaultHBA(dir string) error {
 
 // makeRoles runs the server on the unfinished cluster without any possibility to connect. What it reads
 // is neither logged nor quoted in errors.
-func (s *Server) makeRoles(ctx context.Context, dir string) error {
+func (s *Server) makeRoles(ctx context.Context, dir, statements string) error {
 	_, err := command{
 		op:   "make the roles",
 		path: s.binaries().Path("postgres"),
@@ -216,7 +241,7 @@ func (s *Server) makeRoles(ctx context.Context, dir string) error {
 			"-c", "log_min_error_statement=panic", "-c", "password_encryption=scram-sha-256", "-c", "synchronous_commit=local", database,
 		},
 		dir:   dir,
-		stdin: strings.NewReader(roleStatements(s.cfg)),
+		stdin: strings.NewReader(statements),
 	}.run(ctx)
 	return err
 }

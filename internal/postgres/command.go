@@ -25,12 +25,31 @@ type command struct {
 	// env is added to the cleaned environment.
 	env   []string
 	stdin io.Reader
+	// files are open in the program under the numbers 3, 4 and so on.
+	files []*os.File
 	// line is called with each line of standard error as it comes.
 	line func(string)
+	// foreign: it is the operator's program. It has the environment of the agent but for the agent's own part, and
+	// errors quote what it wrote to standard output too.
+	foreign bool
+	// began is called with the process number when it runs.
+	began func(pid int)
 }
 
-// stopDelay is how long a cancelled program may take before its pipes are closed too.
-const stopDelay = 2 * time.Second
+// How long a program that ended or was cancelled may leave others writing to its pipes before they are closed. An
+// operator's may have begun something in the background; nobody waits for that.
+const (
+	stopDelay        = 2 * time.Second
+	foreignStopDelay = 50 * time.Millisecond
+)
+
+// The environment that a program is given.
+func (c command) environment() []string {
+	if c.foreign {
+		return append(withoutOurs(os.Environ()), c.env...)
+	}
+	return append(cleanEnv(os.Environ()), c.env...)
+}
 
 // run waits for the program and returns its standard output. Cancelling the context kills it and its
 // children. It also dies with the agent: a clone that goes on after its agent would write into a folder
@@ -38,20 +57,32 @@ const stopDelay = 2 * time.Second
 func (c command) run(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Dir = c.dir
-	cmd.Env = append(cleanEnv(os.Environ()), c.env...)
-	cmd.Stdin = c.stdin
+	cmd.Env = c.environment()
+	cmd.Stdin, cmd.ExtraFiles = c.stdin, c.files
 	cmd.WaitDelay = stopDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var out bytes.Buffer
 	last := tail{line: c.line}
 	cmd.Stdout, cmd.Stderr = &out, &last
+	if c.foreign {
+		cmd.Stdout, cmd.WaitDelay = &last, foreignStopDelay
+	}
 	// The kernel sends Pdeathsig when the thread ends that started the child, not the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		if c.began != nil {
+			c.began(cmd.Process.Pid)
+		}
+		err = cmd.Wait()
+	}
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("%s: %w", c.op, context.Cause(ctx))
+	}
+	if c.foreign && errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it ended well itself
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return out.String(), &ExitError{Op: c.op, Outcome: exit.Error(), Tail: last.String()}
@@ -106,19 +137,32 @@ func (t *tail) String() string {
 	return strings.Join(t.lines, "; ")
 }
 
-// cleanEnv leaves out what PostgreSQL's programs must not see: the agent's own configuration and
-// credentials, the service manager's socket, and libpq's variables, which would silently override what
-// is configured, in the server's replication connection too.
+// cleanEnv leaves out what PostgreSQL's programs must not see: the agent's own part, and libpq's variables, which
+// would silently override what is configured, in the server's replication connection too. Variables of backup
+// programs that begin alike stay, because the server calls those.
 func cleanEnv(env []string) []string {
 	var clean []string
-	for _, entry := range env {
+	for _, entry := range withoutOurs(env) {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
 		case name == "PG_MALLOC_ARENA_MAX":
 			clean = append(clean, "MALLOC_ARENA_MAX="+value)
-		case name == "NOTIFY_SOCKET", name == "PG_GRANDPARENT_PID", hasAnyPrefix(name, "PATRONI_", "PGBATON_", "KUBERNETES_"):
-		case strings.HasPrefix(name, "PG") && !strings.HasPrefix(name, "PG_"):
+		case name == "PG_GRANDPARENT_PID":
+		case strings.HasPrefix(name, "PG") && !hasAnyPrefix(name, "PG_", "PGBACKREST_"):
 		default:
+			clean = append(clean, entry)
+		}
+	}
+	return clean
+}
+
+// withoutOurs leaves out what belongs to the agent alone: its configuration and credentials, and the service
+// manager's socket.
+func withoutOurs(env []string) []string {
+	var clean []string
+	for _, entry := range env {
+		name, _, _ := strings.Cut(entry, "=")
+		if name != "NOTIFY_SOCKET" && !hasAnyPrefix(name, "PATRONI_", "PGBATON_", "KUBERNETES_") {
 			clean = append(clean, entry)
 		}
 	}

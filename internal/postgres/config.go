@@ -32,7 +32,12 @@ type Config struct {
 	Superuser, Replication, Rewind Login
 
 	// Initdb are further options of initdb, without the leading dashes.
-	Initdb []InitdbOption
+	Initdb []Option
+	// Restore makes the new cluster in place of initdb where it has a program.
+	Restore Method
+	// PostBootstrap is run once on a new cluster, which must accept writes for it, with a connection string as its
+	// last argument; where it fails, the bootstrap has failed.
+	PostBootstrap Program
 
 	Settings
 }
@@ -41,9 +46,21 @@ type Config struct {
 type Settings struct {
 	// Parameters are the effective ones: see guc.Merge.
 	Parameters map[string]any
+	// Recovery are further parameters that only matter to a server that recovers or follows, such as
+	// restore_command; they win. Whom to follow, and up to where, is never taken from them.
+	Recovery map[string]any
 	// HBA and Ident are the lines of pg_hba.conf and pg_ident.conf. Empty: the files are left alone, and
 	// Bootstrap writes a pg_hba.conf that lets everybody in who proves a password.
 	HBA, Ident []string
+	// CustomConf is the absolute path of a file that is included in place of the original postgresql.conf.
+	CustomConf string
+	// CloneMethods are tried in their order by Clone, RemoteMethods where it copies a server of another cluster;
+	// empty: pg_basebackup, or the same as CloneMethods.
+	CloneMethods, RemoteMethods []Method
+	// PrePromote is run before a promotion and may refuse it. BeforeStop is run before an orderly stop.
+	PrePromote, BeforeStop Program
+	// RewindOptions are further options of pg_rewind.
+	RewindOptions []Option
 }
 
 // Login is a database role the agent uses.
@@ -52,20 +69,6 @@ type Login struct {
 	// Password may be empty where the server knows the role otherwise (peer, certificates).
 	Password secret.Text
 }
-
-// InitdbOption is one option of initdb: a flag when Value is empty.
-type InitdbOption struct{ Name, Value string }
-
-// Upstream is another server of the cluster: one to follow, to clone or to rewind from.
-type Upstream struct {
-	// Name is the member's name, for messages.
-	Name string
-	Host string
-	Port int
-}
-
-// Known reports whether the upstream has an address. Following nobody is the zero Upstream.
-func (u Upstream) Known() bool { return u.Host != "" }
 
 // minMajor is the oldest major version whose recovery settings lie in postgresql.conf.
 const minMajor = 12
@@ -97,6 +100,9 @@ func (c Config) check() error {
 		if strings.ContainsAny(l.Username+l.Password.Reveal(), "\x00\r\n") {
 			say("authentication.%s has a line break in its username or password", l.role)
 		}
+	}
+	if c.CustomConf != "" && !filepath.IsAbs(c.CustomConf) {
+		say("custom_conf %q is no absolute path", c.CustomConf)
 	}
 	for _, o := range c.Initdb {
 		if slices.Contains(refusedInitdb, o.Name) {

@@ -17,36 +17,51 @@ import (
 // following is what a configuration says about whom the server follows.
 type following struct {
 	standby bool
-	// conninfo is empty for a standby that follows nobody.
-	conninfo string
+	// conninfo and slot are empty for a standby that follows nobody.
+	conninfo, slot string
+	// recovery are settings that belong to whom it follows, rather than to the member.
+	recovery guc.Settings
+	// restore are those of the recovery that makes a new cluster of a copy.
+	restore guc.Settings
+	// keepAuto leaves what a program of the operator's wrote into postgresql.auto.conf.
+	keepAuto bool
 }
 
 // current reads what the directory's files say now.
 func current(dir string) following {
 	f := following{standby: exists(filepath.Join(dir, signalName))}
-	if f.standby {
-		f.conninfo = configuredConninfo(dir)
+	if !f.standby {
+		return f
 	}
+	content, err := os.ReadFile(filepath.Join(dir, confName))
+	if err != nil {
+		return f
+	}
+	f.readConf(string(content))
 	return f
 }
 
-// configuredConninfo finds the last primary_conninfo in a configuration file written by an agent.
-func configuredConninfo(dir string) string {
-	content, err := os.ReadFile(filepath.Join(dir, confName))
-	if err != nil {
-		return ""
-	}
-	found := ""
-	for line := range strings.Lines(string(content)) {
-		name, value, _ := strings.Cut(line, "=")
-		if strings.TrimSpace(name) != "primary_conninfo" {
+// readConf finds in a configuration file written by an agent whom the server follows.
+func (f *following) readConf(content string) {
+	_, section, _ := strings.Cut(content, followMark)
+	for line := range strings.Lines(section) {
+		name, quoted, _ := strings.Cut(line, "=")
+		value, ok := guc.Unquote(strings.TrimSpace(quoted))
+		if !ok {
 			continue
 		}
-		if v, ok := guc.Unquote(strings.TrimSpace(value)); ok {
-			found = v
+		switch name = strings.TrimSpace(name); name {
+		case "primary_conninfo":
+			f.conninfo = value
+		case "primary_slot_name":
+			f.slot = value
+		case "restore_command", "archive_cleanup_command", "recovery_min_apply_delay":
+			if f.recovery == nil {
+				f.recovery = guc.Settings{}
+			}
+			f.recovery[name] = value
 		}
 	}
-	return found
 }
 
 // How soon a standby whose stream broke tries again, unless that is configured. With PostgreSQL's own 5 s the replicas
@@ -57,17 +72,29 @@ const (
 	reconnectEvery = "500ms"
 )
 
-// renderConf is the whole postgresql.conf. What is on the command line stands there too, so that the base
-// file's own idea of it makes no complaint at every reload.
+// followMark begins the part of the configuration file that says whom the server follows.
+const followMark = "# Whom this server follows.\n"
+
+// renderConf is the whole postgresql.conf below its header. What is on the command line stands there too, so that
+// the base file's own idea of it makes no complaint at every reload.
 func renderConf(plan guc.Plan, f following) string {
 	all := maps.Clone(plan.File)
 	for _, a := range plan.Arguments {
 		all[a.Name] = a.Value
 	}
-	text := confHeader + all.Render()
-	if !f.standby {
-		return text
+	text := all.Render()
+	switch {
+	case f.standby:
+		return text + "\n" + followMark + followConf(all, f).Render()
+	case len(f.restore) > 0:
+		return text + "\n# How this cluster is restored.\n" + f.restore.Render()
+	case len(f.recovery) > 0:
+		return text + "\n# How this server restores WAL.\n" + f.recovery.Render()
 	}
+	return text
+}
+
+func followConf(all guc.Settings, f following) guc.Settings {
 	follow := guc.Settings{
 		"primary_conninfo":         f.conninfo,
 		"recovery_target":          "",
@@ -77,15 +104,19 @@ func renderConf(plan guc.Plan, f following) string {
 		"recovery_target_xid":      "",
 		"recovery_target_timeline": "latest",
 	}
+	if f.slot != "" {
+		follow["primary_slot_name"] = f.slot
+	}
 	if _, configured := all[reconnectName]; !configured {
 		follow[reconnectName] = reconnectEvery
 	}
-	return text + "\n# Whom this server follows.\n" + follow.Render()
+	maps.Copy(follow, f.recovery)
+	return follow
 }
 
 // prepare makes new settings the wanted ones.
 func (s *Server) prepare(settings Settings) error {
-	_, warnings := guc.Prepare(settings.Parameters, s.endpoint(), s.binaries().Major)
+	_, warnings := guc.Prepare(settings.parameters(), s.endpoint(), s.binaries().Major)
 	s.mu.Lock()
 	news := !slices.Equal(warnings, s.warned)
 	s.settings, s.warned = settings, warnings
@@ -97,6 +128,18 @@ func (s *Server) prepare(settings Settings) error {
 	}
 	_, _, err := s.wanted()
 	return err
+}
+
+// parameters are all parameters of the file, those for recovery included.
+func (s Settings) parameters() map[string]any {
+	all := maps.Clone(s.Parameters)
+	if all == nil {
+		all = map[string]any{}
+	}
+	for name, value := range s.Recovery {
+		all[strings.ToLower(name)] = value
+	}
+	return all
 }
 
 func (s *Server) endpoint() guc.Endpoint {
@@ -131,7 +174,7 @@ func (s *Server) wanted() (guc.Plan, Settings, error) {
 	s.mu.Lock()
 	settings := s.settings
 	s.mu.Unlock()
-	plan, _ := guc.Prepare(settings.Parameters, s.endpoint(), s.binaries().Major)
+	plan, _ := guc.Prepare(settings.parameters(), s.endpoint(), s.binaries().Major)
 	if err := s.addPaths(plan.File); err != nil {
 		return guc.Plan{}, Settings{}, err
 	}
@@ -157,18 +200,18 @@ func (s *Server) configure(ctx context.Context, dir string, f following) (change
 	if err := keepBase(dir); err != nil {
 		return false, err
 	}
-	conf := filepath.Join(dir, confName)
-	if text := renderConf(plan, f); !holds(conf, text) {
-		if plan, err = s.acceptable(ctx, dir, plan, f); err != nil {
+	conf, header := filepath.Join(dir, confName), confHeader(settings.included())
+	if text := header + renderConf(plan, f); !holds(conf, text) {
+		if plan, err = s.acceptable(ctx, dir, header, plan, f); err != nil {
 			return false, err
 		}
-		if changed, err = writeFile(conf, renderConf(plan, f)); err != nil {
+		if changed, err = writeFile(conf, header+renderConf(plan, f)); err != nil {
 			return false, err
 		}
 	}
 	more, err := s.writeAccess(dir, plan.File, settings)
-	if err != nil {
-		return changed, err
+	if err != nil || f.keepAuto {
+		return changed || more, err
 	}
 	cleaned, err := cleanAuto(dir)
 	return changed || more || cleaned, err
@@ -177,17 +220,17 @@ func (s *Server) configure(ctx context.Context, dir string, f following) (change
 // acceptable asks PostgreSQL whether it would take the configuration. Settings that it refuses by
 // themselves are left out with a warning: a mistake in the cluster's configuration must not stop every
 // member at its next start.
-func (s *Server) acceptable(ctx context.Context, dir string, plan guc.Plan, f following) (guc.Plan, error) {
-	err := s.tryConf(ctx, dir, plan, renderConf(plan, f))
+func (s *Server) acceptable(ctx context.Context, dir, header string, plan guc.Plan, f following) (guc.Plan, error) {
+	err := s.tryConf(ctx, dir, plan, header+renderConf(plan, f))
 	if _, refused := errors.AsType[*ExitError](err); err == nil || !refused {
 		return plan, err
 	}
-	if err := s.tryConf(ctx, dir, plan, confHeader); err != nil {
-		return plan, fmt.Errorf("%s or the command line is at fault: %w", baseName, err)
+	if err := s.tryConf(ctx, dir, plan, header); err != nil {
+		return plan, fmt.Errorf("the file included by %s or the command line is at fault: %w", confName, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(plan.File)) {
 		single := guc.Settings{name: plan.File[name]}
-		why := s.tryConf(ctx, dir, plan, confHeader+single.Render())
+		why := s.tryConf(ctx, dir, plan, header+single.Render())
 		if _, refused := errors.AsType[*ExitError](why); refused {
 			s.log.WarnContext(ctx, "a configured parameter is refused by the server and left out",
 				slog.String("parameter", name), slog.String("value", plan.File[name]), slog.Any("err", why))
@@ -195,7 +238,7 @@ func (s *Server) acceptable(ctx context.Context, dir string, plan guc.Plan, f fo
 			delete(plan.File, name)
 		}
 	}
-	if err := s.tryConf(ctx, dir, plan, renderConf(plan, f)); err != nil {
+	if err := s.tryConf(ctx, dir, plan, header+renderConf(plan, f)); err != nil {
 		return plan, fmt.Errorf("check the configuration: %w", err)
 	}
 	return plan, nil

@@ -1,9 +1,6 @@
 package postgres
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // pair is one keyword of a libpq connection string.
 type pair struct{ keyword, value string }
@@ -28,25 +25,30 @@ func quoteConninfo(v string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
 }
 
-// passLine renders one line of a pgpass file (libpq, "The Password File").
-func passLine(up Upstream, login Login) string {
+// passLines renders the lines of a pgpass file for all addresses of an upstream (libpq, "The Password File").
+func passLines(up Upstream, login Login) string {
 	escape := strings.NewReplacer(`\`, `\\`, `:`, `\:`)
-	fields := []string{
-		escape.Replace(up.Host), strconv.Itoa(up.Port), "*",
-		escape.Replace(login.Username), escape.Replace(login.Password.Reveal()),
+	var lines strings.Builder
+	for _, at := range up.endpoints() {
+		fields := []string{
+			escape.Replace(at.host), at.port, "*",
+			escape.Replace(login.Username), escape.Replace(login.Password.Reveal()),
+		}
+		lines.WriteString(strings.Join(fields, ":") + "\n")
 	}
-	return strings.Join(fields, ":") + "\n"
+	return lines.String()
 }
 
 // primaryConninfo is how the server reaches the one it follows.
 func (s *Server) primaryConninfo(up Upstream) string {
+	where := up.pairs()
 	return conninfo(
 		pair{"dbname", database},
 		pair{"user", s.cfg.Replication.Username},
 		pair{"passfile", s.passFile(s.cfg.Replication)},
-		pair{"host", up.Host},
-		pair{"port", strconv.Itoa(up.Port)},
+		where[0], where[1],
 		pair{"application_name", s.cfg.MemberName},
+		pair{"target_session_attrs", up.attributes()},
 	)
 }
 

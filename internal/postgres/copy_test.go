@@ -56,7 +56,7 @@ func TestInterruptedClone(t *testing.T) {
 
 func TestBootstrapThatFailsLeavesNoCluster(t *testing.T) {
 	cfg := describe(t, "n1")
-	cfg.Initdb = []InitdbOption{{Name: "locale", Value: "nowhere"}}
+	cfg.Initdb = []Option{{Name: "locale", Value: "nowhere"}}
 	s := open(t, cfg)
 	err := s.Bootstrap(within(t))
 	if exit, ok := errors.AsType[*ExitError](err); !ok || !strings.Contains(exit.Tail, "nowhere") {
@@ -70,7 +70,7 @@ func TestBootstrapThatFailsLeavesNoCluster(t *testing.T) {
 func TestNoSecretLeavesTheAgent(t *testing.T) {
 	cfg := describe(t, "n1")
 	cfg.Rewind.Password = "re'wind\\" // the single-user mode must read it as it is
-	cfg.Initdb = []InitdbOption{{Name: "wal-segsize", Value: "1"}}
+	cfg.Initdb = []Option{{Name: "wal-segsize", Value: "1"}}
 	var said strings.Builder
 	s, err := Open(within(t), cfg, quiet())
 	if err != nil {
@@ -230,7 +230,7 @@ func diverged(t *testing.T, script func(winner *Server) string) (winner, loser *
 func TestRewindThatFailedHalfWay(t *testing.T) {
 	winner, loser := diverged(t, func(*Server) string { return "echo x >> base/1/1259; echo no space left >&2; exit 1\n" })
 	err := loser.Rewind(within(t), RewindOptions{From: address(winner)})
-	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Tail != "no space left" || errors.Is(err, ErrSourceUnreachable) {
+	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Tail != "no space left" || errors.Is(err, ErrSourceUnreachable) || !errors.Is(err, ErrBroken) {
 		t.Fatalf("got %v", err)
 	}
 	if st := loser.Status(within(t)); st.Data != DataIncomplete {
@@ -244,7 +244,7 @@ func TestRewindThatFailedHalfWay(t *testing.T) {
 func TestRewindThatFailedBeforeAnyChange(t *testing.T) {
 	winner, loser := diverged(t, func(*Server) string { return "echo nothing done >&2; exit 1\n" })
 	err := loser.Rewind(within(t), RewindOptions{From: address(winner)})
-	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Tail != "nothing done" || errors.Is(err, ErrSourceUnreachable) {
+	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Tail != "nothing done" || errors.Is(err, ErrSourceUnreachable) || errors.Is(err, ErrBroken) {
 		t.Fatalf("got %v", err)
 	}
 	if st := loser.Status(within(t)); st.Data != DataCluster || !st.Control.State.Clean() {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,13 @@ type content struct {
 	data   Data
 	reason string
 	major  int
+	// broken: it could not be looked at.
+	broken bool
+}
+
+// broken is what is found where nothing can be found out.
+func broken(err error) content {
+	return content{data: DataUnreadable, reason: err.Error(), broken: true}
 }
 
 // The files beside the data directory; see the package comment.
@@ -57,12 +65,21 @@ func rewindMarker(dir string) string { return dir + ".rewinding" }
 
 // inspect looks at a data directory with a few system calls; it reads one file of three bytes.
 func inspect(dir string) content {
+	c := inspectData(dir)
+	if !c.broken && exists(fillingDir(dir)) {
+		return content{data: DataEmpty, reason: "a program that fills the data directory did not finish"}
+	}
+	return c
+}
+
+// inspectData looks at what lies there, finished or not.
+func inspectData(dir string) content {
 	version, err := os.ReadFile(filepath.Join(dir, "PG_VERSION"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return inspectWithoutVersion(dir)
 	}
 	if err != nil {
-		return content{data: DataUnreadable, reason: err.Error()}
+		return broken(err)
 	}
 	major, err := strconv.Atoi(strings.TrimSpace(string(version)))
 	switch {
@@ -81,7 +98,7 @@ func inspectCluster(dir string, major int) content {
 	case errors.Is(err, fs.ErrNotExist):
 		c.data, c.reason = DataIncomplete, "there is no control file: a copy of the cluster was not finished"
 	case err != nil:
-		c.data, c.reason = DataUnreadable, err.Error()
+		return broken(err)
 	case exists(rewindMarker(dir)):
 		c.data, c.reason = DataIncomplete, "pg_rewind was interrupted or failed after it had changed files"
 	}
@@ -91,7 +108,7 @@ func inspectCluster(dir string, major int) content {
 func inspectWithoutVersion(dir string) content {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return content{data: DataUnreadable, reason: err.Error()}
+		return broken(err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -115,11 +132,11 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// vacant makes sure that a finished copy can be renamed to the data directory, before hours are spent on
-// making it.
+// vacant makes sure that a finished copy can be renamed to the empty data directory, before hours are spent on making
+// it.
 func vacant(dir string) error {
-	if c := inspect(dir); c.data != DataEmpty {
-		return fmt.Errorf("%w: %s (%s)", ErrOccupied, dir, c.data)
+	if exists(fillingDir(dir)) {
+		return nil
 	}
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,9 +163,41 @@ func isMount(dir string) bool {
 	return at.Dev != above.Dev
 }
 
+// look inspects the data directory. Where there is nothing, it makes sure that it is still the place that the agent
+// locked: a volume that was unmounted, or another one in its place, must not pass for an empty data directory.
+func (s *Server) look() content {
+	c := inspect(s.dir)
+	if c.data != DataEmpty {
+		return c
+	}
+	path := s.dir + ".lock"
+	mine, err := s.lock.Stat()
+	if err != nil {
+		return broken(err)
+	}
+	there, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return content{data: DataUnreadable, reason: path + ", which this agent locked, is not there any more: was the volume unmounted?"}
+	case err != nil:
+		return broken(err)
+	case !os.SameFile(mine, there):
+		return content{data: DataUnreadable, reason: path + " is another file than this agent locked: was another volume mounted?"}
+	}
+	return c
+}
+
+// vacant makes sure that the data directory can be filled.
+func (s *Server) vacant() error {
+	if c := s.look(); c.data != DataEmpty {
+		return fmt.Errorf("%w: %s (%s)", ErrOccupied, s.dir, cmp.Or(c.reason, c.data.String()))
+	}
+	return vacant(s.dir)
+}
+
 // usable makes sure that the data directory holds a whole cluster of the version of the programs.
 func (s *Server) usable(ctx context.Context) error {
-	c := inspect(s.dir)
+	c := s.look()
 	if c.data != DataCluster {
 		return fmt.Errorf("%w: %s: %s", ErrNoCluster, c.data, c.reason)
 	}

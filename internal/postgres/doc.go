@@ -18,20 +18,26 @@
 //	DATADIR.run/        the socket (elsewhere when the path is too long for one)
 //	DATADIR.pgpass      passwords for the server's own outgoing connections, 0600
 //	DATADIR.incomplete/ a bootstrap or clone that is not finished
+//	DATADIR.filling/    exists while a program of the operator's fills the data directory, and works there
 //	DATADIR.rewinding   exists while pg_rewind works, and after one that left the directory unusable
 //	DATADIR.failed.TIME a data directory that was set aside
 //
 // # Nothing half-done
 //
 // Bootstrap and Clone work in DATADIR.incomplete and rename it when everything is there: a data directory
-// is either absent or whole. An unfinished one is of no use to anybody and is removed by the next attempt;
-// a data directory is never removed.
+// is either absent or whole. A program of the operator's fills the data directory itself, because restore programs
+// know its path; until DATADIR.filling is removed, what lies there counts as nothing. An unfinished directory is of
+// no use to anybody and is removed by the next attempt; a data directory is never removed.
+//
+// A new cluster that needs a running server to be finished, because it recovers from a backup or because of
+// post_bootstrap, has one that nobody else can reach (rule S1).
 //
 // # Status and jobs
 //
 // Status tells what is true now and never fails: what cannot be known is a value (rule S7). Everything
 // that changes the server is a job; there is one at a time (ErrBusy), each may be called again after it
-// was cancelled or the agent died, and goes on from what it finds. Status may be called during a job.
+// was cancelled or the agent died, and goes on from what it finds. Status may be called during a job, and Activity
+// says what one is doing.
 //
 // When the postmaster ends, however it ends, its remaining processes are killed at once: a backend that
 // lost its postmaster can still commit, after another member was promoted (rule S1), and keeps the next

@@ -25,6 +25,14 @@ var (
 	ErrForeign = errors.New("system identifiers differ, it is another cluster")
 	// ErrSourceUnreachable: the other server cannot serve now. The data directory is as it was; try again.
 	ErrSourceUnreachable = errors.New("the other server cannot serve now")
+	// ErrNoMethod: none of the configured methods can make the clone.
+	ErrNoMethod = errors.New("no configured method can make the clone")
+	// ErrRefused: the operator's program pre_promote does not want the promotion.
+	ErrRefused = errors.New("pre_promote refuses the promotion")
+	// ErrStillStarting: the server did not take connections in the time it was given. It goes on starting.
+	ErrStillStarting = errors.New("the server is still starting")
+	// ErrBroken: the job failed after it had changed the data directory, which must not be started any more.
+	ErrBroken = errors.New("the data directory is not whole any more")
 	// ErrNotRewindable: pg_rewind cannot work on this data directory; clone it anew.
 	ErrNotRewindable = errors.New("the data directory cannot be rewound")
 	// ErrVersion: no PostgreSQL of the needed major version is installed.

@@ -23,13 +23,26 @@ const (
 	hbaName    = "pg_hba.conf"
 	identName  = "pg_ident.conf"
 	signalName = "standby.signal"
+	// recoverySignal makes a start one that recovers and then accepts writes.
+	recoverySignal = "recovery.signal"
 )
 
-const confHeader = `# Written by pgbaton. Changes to this file are lost: put settings of this server alone into
-# ` + baseName + `, and settings of all members into the cluster's configuration.
-include '` + baseName + `'
+// confMark begins a configuration file that an agent wrote.
+const confMark = "# Written by pgbaton. Changes to this file are lost: put settings of this server alone into\n"
 
-`
+// confHeader begins the configuration file. included is the file whose settings ours win over.
+func confHeader(included string) string {
+	return confMark + "# " + included + `, and settings of all members into the cluster's configuration.
+include ` + guc.Quote(included) + "\n\n"
+}
+
+// included is the file whose settings ours win over: the original one, unless the operator named another.
+func (s Settings) included() string {
+	if s.CustomConf != "" {
+		return s.CustomConf
+	}
+	return baseName
+}
 
 // keepBase sets the original configuration file aside, once.
 func keepBase(dir string) error {
@@ -40,7 +53,7 @@ func keepBase(dir string) error {
 	original := filepath.Join(dir, confName)
 	content, err := os.ReadFile(original)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), strings.HasPrefix(string(content), confHeader):
+	case errors.Is(err, fs.ErrNotExist), strings.HasPrefix(string(content), confMark):
 		// Ours without its base: as a base it would include itself.
 		_, err = writeFile(base, "")
 	case err == nil:
@@ -98,7 +111,7 @@ func setSignal(dir string, standby bool) error {
 		_, err := writeFile(filepath.Join(dir, signalName), "")
 		return err
 	}
-	for _, name := range []string{signalName, "recovery.signal"} {
+	for _, name := range []string{signalName, recoverySignal} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("make the server a primary: %w", err)
 		}
@@ -114,7 +127,7 @@ func (s *Server) writePass(up Upstream) error {
 	var lines strings.Builder
 	for _, login := range []Login{s.cfg.Replication, s.cfg.Rewind} {
 		if login.Password != "" {
-			lines.WriteString(passLine(up, login))
+			lines.WriteString(passLines(up, login))
 		}
 	}
 	if _, err := replaceFile(s.cfg.PgPassFile, lines.String(), 0o600); err != nil {

@@ -11,20 +11,24 @@ import (
 
 // Followed says what Follow did.
 type Followed struct {
-	// Changed: the server was told to follow another upstream than before.
+	// Changed: the server was told to follow another upstream than before, or in another way.
 	Changed bool
-	// NeedsRestart: it will do so only after a Restart (PostgreSQL 12), or after it was stopped and
-	// started as a standby, because it runs as a primary.
+	// NeedsRestart: it will do so only after a Restart (before PostgreSQL 13, and before 14 for another
+	// restore_command), or after it was stopped and started as a standby, because it runs as a primary.
 	NeedsRestart bool
 }
 
-// sinceReloadable is the first version that follows another upstream without a restart.
-const sinceReloadable = 13
+// The first versions that follow another upstream, and restore by another command, without a restart.
+const (
+	followReloadable  = 13
+	restoreReloadable = 14
+)
 
-// Follow has a running standby follow an upstream; the zero Upstream is nobody. A standby that follows
-// it already is left alone. A running primary is left alone too and only told to need a restart.
+// Follow has a running standby follow an upstream. The zero Upstream is nobody, and one without a host is an
+// archive that is only restored from. A standby that does so already is left alone. A running primary is left
+// alone too and only told to need a restart.
 //
-// Errors: ErrBusy, ErrNotRunning.
+// Errors: ErrBusy, ErrNotRunning, ErrNoCluster.
 func (s *Server) Follow(ctx context.Context, up Upstream) (Followed, error) {
 	leave, err := s.enter()
 	if err != nil {
@@ -35,25 +39,41 @@ func (s *Server) Follow(ctx context.Context, up Upstream) (Followed, error) {
 	if pm == nil {
 		return Followed{}, fmt.Errorf("follow %s: %w", up.Name, ErrNotRunning)
 	}
-	if !current(s.dir).standby {
+	if err := s.usable(ctx); err != nil {
+		return Followed{}, fmt.Errorf("follow %s: %w", up.Name, err)
+	}
+	before, f := current(s.dir), s.standbyOf(up)
+	if !before.standby {
 		return Followed{NeedsRestart: true}, nil
 	}
 	if err := s.writePass(up); err != nil {
 		return Followed{}, err
 	}
-	f := following{standby: true}
-	if up.Known() {
-		f.conninfo = s.primaryConninfo(up)
-	}
 	changed, err := s.configure(ctx, s.dir, f)
 	if err != nil || !changed {
 		return Followed{}, err
 	}
-	s.log.InfoContext(ctx, "following", slog.String("member", up.Name), slog.String("host", up.Host), slog.Int("port", up.Port))
+	s.log.InfoContext(ctx, "following", slog.String("member", up.Name), slog.String("host", up.Host), slog.String("port", up.ports()),
+		slog.Bool("archive_only", !up.Known()))
 	if err := signal(pm, unix.SIGHUP); err != nil {
 		return Followed{}, fmt.Errorf("follow %s: %w", up.Name, err)
 	}
-	return Followed{Changed: true, NeedsRestart: s.binaries().Major < sinceReloadable}, nil
+	return Followed{Changed: true, NeedsRestart: needsRestart(s.binaries().Major, before, f)}, nil
+}
+
+// needsRestart reports whether a version follows in another way only after a restart.
+func needsRestart(major int, before, after following) bool {
+	return major < followReloadable ||
+		major < restoreReloadable && before.recovery["restore_command"] != after.recovery["restore_command"]
+}
+
+// standbyOf is what the configuration of a standby of an upstream says.
+func (s *Server) standbyOf(up Upstream) following {
+	f := following{standby: true, recovery: up.recovery()}
+	if up.Known() {
+		f.conninfo, f.slot = s.primaryConninfo(up), up.Slot
+	}
+	return f
 }
 
 // Reload makes new settings the wanted ones, writes the files and has a running server read them.

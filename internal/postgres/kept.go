@@ -9,7 +9,7 @@ import (
 )
 
 // keptPrefix begins the names of the directories that SetAside makes.
-func (s *Server) keptPrefix() string { return filepath.Base(s.dir) + ".failed." }
+func (s *Server) keptPrefix() string { return filepath.Base(s.dir) + keptMark }
 
 // Kept lists the data directories that were set aside, oldest first.
 func (s *Server) Kept() []string {
@@ -33,7 +33,7 @@ func (s *Server) Discard(kept string) error {
 	if filepath.Dir(kept) != filepath.Dir(s.dir) || !strings.HasPrefix(filepath.Base(kept), s.keptPrefix()) {
 		return fmt.Errorf("discard %s: it was not set aside by this agent", kept)
 	}
-	if err := os.RemoveAll(kept); err != nil {
+	if err := removeKept(kept); err != nil {
 		return fmt.Errorf("discard what was set aside: %w", err)
 	}
 	return nil

@@ -11,9 +11,10 @@ import (
 )
 
 // Promote makes a standby a primary and waits until it accepts writes. A primary stays one. Only the
-// holder of the leader key may call it (rule S4). Cancelling ctx does not take the promotion back.
+// holder of the leader key may call it (rule S4). Before it, the operator's program pre_promote is asked; until that
+// has ended, cancelling ctx leaves a standby. Later it does not take the promotion back.
 //
-// Errors: ErrBusy, ErrNotRunning, *ExitError.
+// Errors: ErrBusy, ErrNotRunning, ErrRefused (give the key back), *ExitError.
 func (s *Server) Promote(ctx context.Context) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -25,6 +26,9 @@ func (s *Server) Promote(ctx context.Context) error {
 		return fmt.Errorf("promote: %w", ErrNotRunning)
 	}
 	if primary, err := s.promoted(ctx); primary || err != nil {
+		return err
+	}
+	if err := s.prePromote(ctx); err != nil {
 		return err
 	}
 	from := size(s.logPath())
@@ -51,6 +55,35 @@ func (s *Server) Promote(ctx context.Context) error {
 		return &ExitError{Op: "promote", Outcome: "the server ended: " + pm.Outcome().Text, Tail: logTail(s.logPath(), from)}
 	}
 	return nil
+}
+
+// prePromote asks the operator's program.
+func (s *Server) prePromote(ctx context.Context) error {
+	s.mu.Lock()
+	words := s.settings.PrePromote
+	s.mu.Unlock()
+	if len(words) == 0 {
+		return nil
+	}
+	if err := s.runHook(ctx, "pre_promote", words); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return nil
+}
+
+// runHook runs an operator's program at a turn of the server's life. What it leaves in the background is its own
+// business, unless it is cancelled.
+func (s *Server) runHook(ctx context.Context, name string, words Program) error {
+	defer s.doing("running " + name)()
+	path, err := program(words)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", name, err)
+	}
+	_, err = command{op: "run " + name, path: path, args: words[1:], foreign: true}.run(ctx)
+	return err
 }
 
 // wakeEvery is how often the startup process is woken during a promotion.

@@ -12,6 +12,10 @@ import (
 // anybody connect: PostgreSQL runs on it alone, replays its WAL and ends. Before a rewind the directory
 // needs that. It loses its mark of a standby; a clean directory is left alone.
 //
+// From PostgreSQL 13 on pg_rewind would do this itself, but without syncing to disk, with archiving as configured, and
+// with settings from the files alone, where a server's are on its command line too; PostgreSQL 12's does not. So it is
+// done here for all versions, and pg_rewind is told not to.
+//
 // Errors: ErrBusy, ErrRunning, ErrNoCluster, *ExitError.
 func (s *Server) RecoverCrash(ctx context.Context) error {
 	leave, err := s.enter()

@@ -25,13 +25,17 @@ type RewindOptions struct {
 }
 
 // Rewind makes a diverged data directory a standby of another server: it takes back what the other
-// server never had. A running server is stopped, a crashed one recovered first. The result is marked as
-// a standby and not started.
+// server never had. A running server is stopped, finished WAL is archived, a crashed server is recovered first. The
+// result is marked as a standby and not started.
 //
-// Errors: ErrBusy, ErrNoCluster, ErrNotRewindable (clone instead), ErrForeign, ErrSourceUnreachable (the
-// directory is as it was, try again), *ExitError with pg_rewind's last words. After the latter Status
-// tells whether the directory is still whole: once pg_rewind has changed a file and failed, it is
-// DataIncomplete for good.
+// Errors: ErrBusy, ErrNoCluster, ErrForeign, *ExitError with pg_rewind's last words, and
+//
+//   - ErrSourceUnreachable: the source does not answer, is in recovery, or has not made its checkpoint yet. The
+//     directory is as it was; try again.
+//   - ErrNotRewindable: it never will be; clone instead.
+//   - ErrBroken: pg_rewind changed files and failed. The directory is DataIncomplete for good, never to be started.
+//
+// An error that is none of these leaves the directory as it was; another attempt will hardly help.
 func (s *Server) Rewind(ctx context.Context, o RewindOptions) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -50,9 +54,12 @@ func (s *Server) Rewind(ctx context.Context, o RewindOptions) error {
 	if _, err := s.stop(ctx, StopOptions{Patience: o.Patience}); err != nil {
 		return fmt.Errorf("rewind: %w", err)
 	}
+	// Recovery ends with a checkpoint, which may remove WAL: so before it, and once more for what it finished.
+	s.tryArchiveWAL(ctx)
 	if err := s.recoverCrash(ctx); err != nil {
 		return fmt.Errorf("rewind: %w", err)
 	}
+	s.tryArchiveWAL(ctx)
 	return s.rewind(ctx, o.From)
 }
 
@@ -87,6 +94,30 @@ func (s *Server) ready(ctx context.Context, o RewindOptions) error {
 	if source.InRecovery {
 		return fmt.Errorf("%w: %s is still in recovery", ErrSourceUnreachable, o.From.Name)
 	}
+	return s.checkpointed(ctx, o.From, source.Timeline)
+}
+
+// checkpointed makes sure that the source's control file tells its timeline, which after a promotion it does from the
+// first checkpoint on. Before that pg_rewind would find that both are on one timeline and do nothing.
+func (s *Server) checkpointed(ctx context.Context, from Upstream, timeline wal.Timeline) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout+answerTimeout, errNoAnswer)
+	defer cancel()
+	conn, err := s.dial(ctx, from, s.cfg.Rewind, nil)
+	if err != nil {
+		return err
+	}
+	defer closeSource(ctx, conn)
+	row, err := oneRow(ctx, conn, "SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()")
+	if err != nil {
+		return fmt.Errorf("%w: ask %s for its checkpoint: %w", ErrSourceUnreachable, from.Name, err)
+	}
+	at, err := parseTimeline(row[0])
+	if err != nil {
+		return err
+	}
+	if at < timeline {
+		return fmt.Errorf("%w: %s has not made the checkpoint after its promotion yet", ErrSourceUnreachable, from.Name)
+	}
 	return nil
 }
 
@@ -100,6 +131,16 @@ func (s *Server) rewind(ctx context.Context, from Upstream) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("rewind: %w", err)
 	}
+	// pg_rewind takes restore_command from the directory's own configuration.
+	as := current(s.dir)
+	as.recovery = from.recovery()
+	if _, err := s.configure(ctx, s.dir, as); err != nil {
+		return fmt.Errorf("rewind: %w", err)
+	}
+	restores, err := s.configured(ctx, "restore_command")
+	if err != nil {
+		return fmt.Errorf("rewind: %w", err)
+	}
 	marker := rewindMarker(s.dir)
 	if err := os.WriteFile(marker, nil, 0o600); err != nil {
 		return fmt.Errorf("rewind: %w", err)
@@ -108,7 +149,7 @@ func (s *Server) rewind(ctx context.Context, from Upstream) error {
 		return err
 	}
 	began := time.Now()
-	if err := s.runRewind(ctx, from); err != nil {
+	if err := s.runRewind(ctx, from, restores != ""); err != nil {
 		return s.explain(ctx, from, began, err)
 	}
 	// pg_rewind copies the source's configuration too; ours is written at the next start, except for
@@ -125,35 +166,37 @@ func (s *Server) rewind(ctx context.Context, from Upstream) error {
 	return s.unmark()
 }
 
-func (s *Server) runRewind(ctx context.Context, from Upstream) error {
-	args := []string{"--target-pgdata=" + s.dir, "--source-server=" + s.sourceConninfo(from, s.cfg.Rewind)}
+func (s *Server) runRewind(ctx context.Context, from Upstream, restores bool) error {
+	defer s.doing("running pg_rewind")()
+	s.mu.Lock()
+	given := s.settings.RewindOptions
+	s.mu.Unlock()
+	var args []string
+	for _, o := range given {
+		args = append(args, option(o))
+	}
+	args = append(args, "--target-pgdata="+s.dir, "--source-server="+s.sourceConninfo(from, s.cfg.Rewind))
 	if s.binaries().Major >= 13 {
 		args = append(args, "--no-ensure-shutdown") // it was made sure of
-		if s.restores() {
-			args = append(args, "--restore-target-wal")
+		if restores {
+			args = append(args, "--restore-target-wal") // else WAL older than the last checkpoint may be missing
 		}
 	}
 	_, err := command{
-		op: "run pg_rewind", path: s.binaries().Path("pg_rewind"), args: args, dir: s.dir, env: []string{"LC_ALL=C"},
+		op: "run pg_rewind", path: s.binaries().Path("pg_rewind"), args: args, dir: s.dir,
+		env: []string{"LC_ALL=C", "PGOPTIONS=-c statement_timeout=0"},
 	}.run(ctx)
 	return err
-}
-
-// restores reports whether old WAL can be fetched from an archive.
-func (s *Server) restores() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.plan.File["restore_command"] != ""
 }
 
 // explain says what a failed pg_rewind means. Only when no file was changed is the directory still good.
 func (s *Server) explain(ctx context.Context, from Upstream, began time.Time, failed error) error {
 	changed, err := changedSince(s.dir, rewindMarker(s.dir))
 	if err != nil || changed || clockWasSet(began) {
-		return errors.Join(failed, err)
+		return errors.Join(fmt.Errorf("%w: %w", ErrBroken, failed), err)
 	}
 	if err := s.unmark(); err != nil {
-		return errors.Join(failed, err)
+		return errors.Join(fmt.Errorf("%w: %w", ErrBroken, failed), err)
 	}
 	if _, err := s.IdentifySource(ctx, from); errors.Is(err, ErrSourceUnreachable) {
 		return fmt.Errorf("%w: %w", ErrSourceUnreachable, failed)

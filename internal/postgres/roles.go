@@ -38,6 +38,40 @@ func roleStatements(cfg Config) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
+// restoredRoleStatements makes the roles of a cluster that was restored, which may have them already, perhaps with other
+// passwords. Each statement is one line, as single-user mode reads them.
+func restoredRoleStatements(cfg Config) string {
+	roles := []struct {
+		Login
+		attribute string
+	}{{cfg.Superuser, "SUPERUSER"}, {cfg.Rewind, ""}, {cfg.Replication, "REPLICATION"}}
+	var lines []string
+	for _, r := range roles {
+		if r.Username == cfg.Superuser.Username && r.attribute != "SUPERUSER" {
+			continue
+		}
+		create := createRole(r.Login, r.attribute)
+		alter := "ALTER" + strings.TrimPrefix(create, "CREATE")
+		lines = append(lines, doBlock("IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = "+literal(secret.Text(r.Username))+") THEN "+
+			alter+"; ELSE "+create+"; END IF;"))
+	}
+	if cfg.Rewind.Username != cfg.Superuser.Username {
+		for _, f := range rewindFunctions {
+			lines = append(lines, "GRANT EXECUTE ON FUNCTION "+f+" TO "+identifier(cfg.Rewind.Username))
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// doBlock runs statements between two marks that do not occur in them.
+func doBlock(body string) string {
+	mark := "$do$"
+	for strings.Contains(body, mark) {
+		mark = "$" + strings.Trim(mark, "$") + "o$"
+	}
+	return "DO " + mark + "BEGIN " + body + " END" + mark
+}
+
 func createRole(login Login, attribute string) string {
 	words := []string{"CREATE ROLE", identifier(login.Username), "LOGIN"}
 	if attribute != "" {

@@ -25,8 +25,9 @@ type Server struct {
 	closed chan struct{}
 	watch  sync.WaitGroup // one goroutine per postmaster seen
 
-	control controlCache
-	query   querier
+	control  controlCache
+	query    querier
+	activity activity
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	bin      Binaries
@@ -59,6 +60,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	}
 	if cfg.PgPassFile == "" {
 		cfg.PgPassFile = dir + ".pgpass"
+	}
+	if at, err := os.Stat(cfg.PgPassFile); err == nil && at.IsDir() {
+		return nil, fmt.Errorf("configure PostgreSQL: pgpass %s is a folder; name a file, which may not exist yet", cfg.PgPassFile)
 	}
 	lock, err := lockVolume(dir)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -82,25 +83,47 @@ func (s *Server) LocalHistory(timeline wal.Timeline) (wal.History, error) {
 	return wal.ParseHistory(string(text))
 }
 
-// connectSource opens a replication connection. The password is given to the library, not written into
-// a connection string.
+// connectSource opens a replication connection.
 func (s *Server) connectSource(ctx context.Context, up Upstream) (*pgconn.PgConn, error) {
+	return s.dial(ctx, up, s.cfg.Replication, map[string]string{"replication": "true"})
+}
+
+// dial opens a connection to another server. The password is given to the library, not written into a connection
+// string.
+func (s *Server) dial(ctx context.Context, up Upstream, login Login, parameters map[string]string) (*pgconn.PgConn, error) {
+	where := up.pairs()
 	cfg, err := pgconn.ParseConfig(conninfo(
-		pair{"host", up.Host}, pair{"port", strconv.Itoa(up.Port)},
-		pair{"user", s.cfg.Replication.Username}, pair{"dbname", database},
+		where[0], where[1],
+		pair{"user", login.Username}, pair{"dbname", database},
 		pair{"sslmode", "prefer"}, pair{"target_session_attrs", "any"},
 	))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", up.Name, err)
 	}
-	cfg.Password = s.cfg.Replication.Password.Reveal()
+	cfg.Password = login.Password.Reveal()
 	cfg.ConnectTimeout = connectTimeout
-	cfg.RuntimeParams = map[string]string{"replication": "true", "application_name": s.cfg.MemberName + " agent"}
+	if up.several() {
+		cfg.ValidateConnect = acceptsWrites
+	}
+	cfg.RuntimeParams = map[string]string{"application_name": s.cfg.MemberName + " agent"}
+	maps.Copy(cfg.RuntimeParams, parameters)
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("%w: connect to %s at %s:%d: %w", ErrSourceUnreachable, up.Name, up.Host, up.Port, err)
+		return nil, fmt.Errorf("%w: connect to %s at %s port %s: %w", ErrSourceUnreachable, up.Name, up.Host, up.ports(), err)
 	}
 	return conn, nil
+}
+
+// acceptsWrites passes over servers that do not, in the one spelling that a replication connection understands.
+func acceptsWrites(ctx context.Context, conn *pgconn.PgConn) error {
+	row, err := oneRow(ctx, conn, "SHOW transaction_read_only")
+	if err != nil {
+		return err
+	}
+	if row[0] == "on" {
+		return errors.New("it accepts no writes")
+	}
+	return nil
 }
 
 func closeSource(ctx context.Context, conn *pgconn.PgConn) {

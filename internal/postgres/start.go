@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
@@ -16,33 +17,40 @@ type StartOptions struct {
 	// Standby makes it one that accepts no writes; otherwise it is a primary. Only the holder of the
 	// leader key may start a primary (rule S4).
 	Standby bool
-	// Upstream is whom a standby follows; the zero Upstream is nobody.
+	// Upstream is whom a standby follows; see Follow.
 	Upstream Upstream
 	// SystemID is the cluster's; a data directory with another one is refused with ErrForeign (rule S6).
 	// Empty: not known yet.
 	SystemID wal.SystemID
+	// Timeout is how long it may take. Zero: as long as ctx lasts.
+	Timeout time.Duration
 }
 
 // Start writes the configuration, starts the server and waits until it takes connections. A server that
-// runs already is waited for and otherwise left as it is. When ctx ends while the server is still
+// runs already is waited for and otherwise left as it is. When ctx or the timeout ends while the server is still
 // starting, it goes on starting; Status tells.
 //
-// Errors: ErrBusy, ErrNoCluster, ErrForeign, ErrVersion, *ExitError with the server's last words.
+// Errors: ErrBusy, ErrNoCluster, ErrForeign, ErrVersion, ErrStillStarting, *ExitError with the server's last words.
 func (s *Server) Start(ctx context.Context, o StartOptions) error {
 	leave, err := s.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
+	if o.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.Timeout, ErrStillStarting)
+		defer cancel()
+	}
 	if pm := s.postmaster(); pm != nil {
 		return s.awaitReady(ctx, pm, 0)
 	}
 	if err := s.writePass(o.Upstream); err != nil {
 		return err
 	}
-	f := following{standby: o.Standby}
-	if o.Standby && o.Upstream.Known() {
-		f.conninfo = s.primaryConninfo(o.Upstream)
+	f := following{}
+	if o.Standby {
+		f = s.standbyOf(o.Upstream)
 	}
 	return s.start(ctx, f, o.SystemID)
 }

@@ -118,7 +118,7 @@ type Pending struct{ Running, Wanted string }
 // question. That takes a fraction of a millisecond; where the server is frozen, as long as the timeouts of
 // one statement or one connection, three seconds, unless ctx ends earlier. It never retries and never fails.
 func (s *Server) Status(ctx context.Context) Status {
-	c := inspect(s.dir)
+	c := s.look()
 	st := Status{Data: c.data, DataReason: c.reason, MajorVersion: c.major}
 	if c.data != DataCluster {
 		return st

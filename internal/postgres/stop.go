@@ -18,7 +18,7 @@ type StopMode int
 
 // The modes.
 const (
-	// Fast ends sessions, writes a checkpoint and hands the last WAL to the standbys.
+	// Fast runs before_stop, ends sessions, writes a checkpoint and hands the last WAL to the standbys.
 	Fast StopMode = iota
 	// Immediate ends at once; the next start recovers. Acknowledged commits are safe.
 	Immediate
@@ -58,6 +58,7 @@ func (s *Server) stop(ctx context.Context, o StopOptions) (Shutdown, error) {
 	s.log.InfoContext(ctx, "stopping the server", slog.Int("pid", pm.PID()), slog.Bool("immediate", o.Mode == Immediate))
 	escalate := s.escalate(pm, o)
 	defer escalate.stop()
+	s.beforeStop(ctx, o)
 	if err := signal(pm, o.Mode.signal()); err != nil {
 		return Shutdown{}, fmt.Errorf("stop PostgreSQL: %w", err)
 	}
@@ -75,6 +76,27 @@ func (s *Server) stop(ctx context.Context, o StopOptions) (Shutdown, error) {
 	}
 	return s.lastPoint(ctx), nil
 }
+
+// beforeStop runs the operator's program, whose outcome changes nothing. It has no say in an immediate stop, which is
+// for when every moment counts (rule S1), and otherwise at most half of the patience.
+func (s *Server) beforeStop(ctx context.Context, o StopOptions) {
+	s.mu.Lock()
+	words := s.settings.BeforeStop
+	s.mu.Unlock()
+	if len(words) == 0 || o.Mode == Immediate {
+		return
+	}
+	if o.Patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.Patience/2, errHookTooLong)
+		defer cancel()
+	}
+	if err := s.runHook(ctx, "before_stop", words); err != nil {
+		s.log.WarnContext(ctx, "before_stop failed, the server is stopped all the same", slog.Any("err", err))
+	}
+}
+
+var errHookTooLong = errors.New("it took more than half of the time there is to stop")
 
 func (m StopMode) signal() unix.Signal {
 	if m == Immediate {

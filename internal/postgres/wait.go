@@ -18,6 +18,11 @@ const (
 // settle waits until reached says so or fails, looking whenever a file below one of the paths changes.
 // It ends early, with a last look, when the postmaster ends: then ended is true.
 func (s *Server) settle(ctx context.Context, pm *postmaster, paths []string, reached func() (bool, error)) (ended bool, err error) {
+	return s.settleUntil(ctx, pm.cleared, paths, reached)
+}
+
+// settleUntil is settle for whatever ends when gone is closed.
+func (s *Server) settleUntil(ctx context.Context, gone <-chan struct{}, paths []string, reached func() (bool, error)) (ended bool, err error) {
 	every := safeguard
 	var changes <-chan struct{}
 	if w, err := process.NewWatch(paths...); err == nil {
@@ -36,7 +41,7 @@ func (s *Server) settle(ctx context.Context, pm *postmaster, paths []string, rea
 		select {
 		case <-ctx.Done():
 			return false, context.Cause(ctx)
-		case <-pm.cleared:
+		case <-gone:
 			done, err := reached()
 			return !done, err
 		case <-changes:

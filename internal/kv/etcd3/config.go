@@ -30,6 +30,9 @@ type Config struct {
 	// Certificates are still checked against the name.
 	Resolve map[string]string
 
+	// Lazy has Open return at once, whether anybody answers or not: for whoever has more to do than to wait for etcd.
+	Lazy bool
+
 	// DialTimeout bounds one attempt to connect to one endpoint; 3 s when zero.
 	DialTimeout time.Duration
 

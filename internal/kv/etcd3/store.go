@@ -33,7 +33,7 @@ type Store struct {
 	endpoints []*endpoint
 }
 
-// Open connects to the cluster and returns when one member answers for it. The error is
+// Open connects to the cluster and returns when one member answers for it, unless Config.Lazy is set. The error is
 // kv.ErrUnavailable when none does before the context ends, and another sentence when trying again is
 // of no use: an endpoint that is none, a user that is refused.
 func Open(ctx context.Context, config Config) (*Store, error) {
@@ -52,6 +52,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	rand.Shuffle(len(s.endpoints), func(i, j int) {
 		s.endpoints[i], s.endpoints[j] = s.endpoints[j], s.endpoints[i]
 	})
+	if config.Lazy {
+		return s, nil
+	}
 	if err := s.greet(ctx); err != nil {
 		_ = s.Close() // nothing was done with it
 		return nil, fmt.Errorf("open etcd at %s: %w", strings.Join(config.Endpoints, ", "), err)

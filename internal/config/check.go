@@ -1,0 +1,257 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// checker compares a document with the schema, finds everything that is wrong with it at once, and brings values to
+// the spelling that the decoder knows.
+type checker struct {
+	problems, warnings []string
+}
+
+func (c *checker) say(node *yaml.Node, path, format string, args ...any) {
+	c.problems = append(c.problems, c.sentence(node, path, format, args...))
+}
+
+func (c *checker) sentence(node *yaml.Node, path, format string, args ...any) string {
+	said := path + ": " + fmt.Sprintf(format, args...)
+	if node.Line > 0 {
+		said = "line " + strconv.Itoa(node.Line) + ": " + said
+	}
+	return said
+}
+
+// check looks at the value of an option. Null is the same as an option that is not there.
+func (c *checker) check(path string, node *yaml.Node, o option) {
+	node = target(node)
+	switch {
+	case isNull(node) || o.kind == anything:
+		normalise(node)
+	case o.kind == section:
+		c.section(path, node, o.in)
+	case slices.Contains([]kind{texts, hosts, options, values}, o.kind):
+		c.many(path, node, o)
+	case node.Kind != yaml.ScalarNode:
+		c.say(node, path, "%s is expected, not %s", o.expectation(), describe(node, o))
+	default:
+		c.scalar(path, node, o)
+	}
+}
+
+// section looks at the options of a section.
+func (c *checker) section(path string, node *yaml.Node, in map[string]option) {
+	if node.Kind != yaml.MappingNode {
+		shown := option{}
+		if strings.Contains(path, "authentication") {
+			shown.kind = password // somebody may have written a password alone
+		}
+		c.say(node, cmpPath(path), "a section with options of its own is expected, not %s", describe(node, shown))
+		return
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		name, value := node.Content[i], node.Content[i+1]
+		at := strings.TrimPrefix(path+"."+name.Value, ".")
+		if name.Tag == "!!merge" {
+			c.section(path, target(value), in)
+			continue
+		}
+		if line, twice := seen[name.Value]; twice {
+			c.say(name, at, "it is given twice, first in line %d", line)
+		}
+		seen[name.Value] = name.Line
+		o, known := in[name.Value]
+		if !known {
+			o, known = in[others]
+		}
+		if !known {
+			c.warnings = append(c.warnings, at+" is not acted on by this version")
+			continue
+		}
+		c.check(at, value, o)
+	}
+}
+
+// many looks at lists, and at sections of free names.
+func (c *checker) many(path string, node *yaml.Node, o option) {
+	switch {
+	case node.Kind == yaml.SequenceNode && o.kind != values:
+		for i, item := range node.Content {
+			c.item(fmt.Sprintf("%s[%d]", path, i+1), target(item), o)
+		}
+	case node.Kind == yaml.MappingNode && (o.kind == values || o.kind == options):
+		for i := 1; i < len(node.Content); i += 2 {
+			c.item(path+"."+node.Content[i-1].Value, target(node.Content[i]), option{kind: values})
+		}
+	case node.Kind == yaml.ScalarNode && (o.kind == hosts || o.kind == texts && node.Value == ""):
+	default:
+		c.say(node, path, "%s is expected, not %s", o.expectation(), describe(node, o))
+	}
+}
+
+// item looks at one member of a list or section.
+func (c *checker) item(path string, node *yaml.Node, o option) {
+	switch {
+	case isNull(node):
+	case node.Kind == yaml.ScalarNode:
+		if o.kind == values {
+			normalise(node)
+		}
+	case node.Kind == yaml.MappingNode && o.kind == options:
+		for i := 1; i < len(node.Content); i += 2 {
+			c.item(path+"."+node.Content[i-1].Value, target(node.Content[i]), option{kind: values})
+		}
+	default:
+		c.say(node, path, "a single value is expected, not %s", describe(node, o))
+	}
+}
+
+// scalar looks at a single value.
+func (c *checker) scalar(path string, node *yaml.Node, o option) {
+	switch o.kind {
+	case flag:
+		value, ok := truth(node.Value)
+		if !ok {
+			c.say(node, path, "true or false is expected, not %s", describe(node, o))
+			return
+		}
+		node.Tag, node.Value, node.Style = "!!bool", strconv.FormatBool(value), 0
+	case number:
+		c.number(path, node, o)
+	case choice:
+		c.choice(path, node, o)
+	case command:
+		if _, err := Words(node.Value); err != nil {
+			c.say(node, path, "this cannot be split into a program and its arguments: %s", err)
+		}
+	case handed:
+		normalise(node)
+	case section, text, password, texts, hosts, options, values, anything:
+	}
+}
+
+func (c *checker) number(path string, node *yaml.Node, o option) {
+	n, err := strconv.Atoi(strings.TrimSpace(node.Value))
+	if err != nil {
+		c.say(node, path, "%s is expected, not %s", o.expectation(), describe(node, o))
+		return
+	}
+	if n >= o.least && n <= o.most {
+		node.Tag, node.Value, node.Style = "!!int", strconv.Itoa(n), 0
+		return
+	}
+	said := c.sentence(node, path, "%s is expected, not %d", o.expectation(), n)
+	if o.lenient {
+		c.warnings = append(c.warnings, said+"; the nearest allowed value is used")
+		return
+	}
+	c.problems = append(c.problems, said)
+}
+
+func (c *checker) choice(path string, node *yaml.Node, o option) {
+	word := strings.ToLower(node.Value)
+	if value, ok := truth(word); ok && node.Tag != "!!int" {
+		word = map[bool]string{true: "on", false: "off"}[value]
+	}
+	if !slices.Contains(o.words, word) {
+		c.say(node, path, "%s is expected, not %s", o.expectation(), describe(node, o))
+		return
+	}
+	if word == "on" || word == "off" {
+		normalise(node)
+	}
+}
+
+// expectation is what a value must be, in words.
+func (o option) expectation() string {
+	switch o.kind {
+	case flag:
+		return "true or false"
+	case number:
+		if o.most < 1<<31-1 {
+			return fmt.Sprintf("a whole number from %d to %d", o.least, o.most)
+		}
+		return fmt.Sprintf("a whole number, %d or more,", o.least)
+	case choice:
+		return "one of " + strings.Join(o.words, ", ")
+	case command:
+		return "a command on one line"
+	case texts:
+		return "a list"
+	case hosts:
+		return "a list, or names with commas between them,"
+	case options:
+		return "a list of options, or of option: value,"
+	case values, section:
+		return "a section of name: value"
+	case text, handed, password, anything:
+	}
+	return "a single value"
+}
+
+// describe says what stands there instead, never a secret.
+func describe(node *yaml.Node, o option) string {
+	switch {
+	case node.Kind == yaml.SequenceNode:
+		return "a list"
+	case node.Kind == yaml.MappingNode:
+		return "a section"
+	case o.kind == password:
+		return "what stands there"
+	case node.Tag == "!!int" || node.Tag == "!!float":
+		return "the number " + node.Value
+	case node.Tag == "!!bool":
+		return node.Value
+	}
+	return fmt.Sprintf("the text %.60q", node.Value)
+}
+
+func cmpPath(path string) string {
+	if path == "" {
+		return "the file"
+	}
+	return path
+}
+
+// target follows an alias to what it stands for.
+func target(node *yaml.Node) *yaml.Node {
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
+}
+
+func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
+
+// truth reads YAML 1.1's and Patroni's spellings of yes and no.
+func truth(word string) (value, ok bool) {
+	switch strings.ToLower(word) {
+	case "true", "yes", "on", "1":
+		return true, true
+	case "false", "no", "off", "0":
+		return false, true
+	}
+	return false, false
+}
+
+// normalise makes booleans of the words that YAML 1.1 takes for them, below a node whose types nobody prescribes:
+// other members and programs write and read them as such.
+func normalise(node *yaml.Node) {
+	for i, child := range node.Content {
+		if node.Kind != yaml.MappingNode || i%2 == 1 { // names stay texts
+			normalise(child)
+		}
+	}
+	if node.Kind != yaml.ScalarNode || node.Tag != "!!str" || node.Style != 0 {
+		return
+	}
+	if value, ok := truth(node.Value); ok {
+		node.Tag, node.Value = "!!bool", strconv.FormatBool(value)
+	}
+}

@@ -1,0 +1,170 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Postgres configures the server.
+type Postgres struct {
+	Endpoint
+	DataDir string
+	// BinDir is the folder of PostgreSQL's programs as configured; it may not exist.
+	BinDir string
+	PgPass string
+	// SocketDir is a folder for the server's Unix socket; empty leaves the choice to the server's adapter.
+	SocketDir   string
+	Superuser   Login
+	Replication Login
+	Rewind      Login
+	Parameters  map[string]any
+	HBA         []string
+	Ident       []string
+	// CustomConf is a file that is included in place of the original postgresql.conf.
+	CustomConf string
+	// Recovery are settings of a server that recovers or follows: restore_command and the like.
+	Recovery map[string]any
+	// Callbacks are told of what happened, by event; see CallbackEvents.
+	Callbacks map[string]Command
+	// PrePromote may refuse a promotion. BeforeStop is run before the server is stopped.
+	PrePromote, BeforeStop Command
+	// StartTimeout is how long a start is waited for where nothing else says so.
+	StartTimeout time.Duration
+	// CloneMethods are the ways to make a replica, in the order in which they are tried; RemoteMethods those to make
+	// one of the server that a standby cluster follows.
+	CloneMethods, RemoteMethods []Method
+	UseRewind                   bool
+	// RewindOptions are further options of pg_rewind.
+	RewindOptions []Option
+	// RemoveFailed: a data directory that cannot be rewound is replaced by a clone. RemoveDiverged: one that
+	// diverged is, without trying to rewind it, where pg_rewind cannot be used.
+	RemoveFailed, RemoveDiverged bool
+}
+
+// CallbackEvents are the events a callback can be given for.
+func CallbackEvents() []string {
+	return []string{"on_start", "on_stop", "on_restart", "on_reload", "on_role_change"}
+}
+
+// Bootstrap configures the birth of a cluster.
+type Bootstrap struct {
+	// DCS is the first dynamic configuration.
+	DCS map[string]any
+	// Method is how the cluster is made: by initdb with options, or by the operator's program.
+	Method Method
+	// Initdb are the options of initdb: name and value, the value empty for a flag.
+	Initdb []Option
+	HBA    []string
+	// Post is run when the new cluster accepts writes, with a connection string as its last argument; where it
+	// fails, the bootstrap has failed.
+	Post Command
+}
+
+const (
+	defaultStart = 60
+	leastStart   = 1
+)
+
+func (p place) postgres(f postgresFile, etcd []string) (Postgres, error) {
+	at, err := p.endpoint("postgresql", f.endpointFile, 5432, etcd)
+	auth := f.Authentication
+	pg := Postgres{
+		Endpoint:       at,
+		DataDir:        p.inVolume(f.DataDir),
+		BinDir:         f.BinDir,
+		PgPass:         p.inVolume(f.PgPass),
+		Superuser:      Login{cmp.Or(auth.Superuser.Username, defaultSuperuser), auth.Superuser.Password},
+		Replication:    Login{cmp.Or(auth.Replication.Username, defaultReplication), auth.Replication.Password},
+		Rewind:         Login(auth.Rewind),
+		Parameters:     f.Parameters,
+		HBA:            f.HBA,
+		Ident:          f.Ident,
+		CustomConf:     p.inVolume(f.CustomConf),
+		Recovery:       f.RecoveryConf,
+		PrePromote:     Command(f.PrePromote),
+		BeforeStop:     Command(f.BeforeStop),
+		StartTimeout:   max(seconds(f.StartTimeout, defaultStart), leastStart*time.Second),
+		UseRewind:      f.UseRewind == nil || *f.UseRewind,
+		RewindOptions:  f.Rewind,
+		RemoveFailed:   f.RemoveFailed,
+		RemoveDiverged: f.RemoveDiverged,
+	}
+	for event, c := range f.Callbacks {
+		if pg.Callbacks == nil {
+			pg.Callbacks = map[string]Command{}
+		}
+		pg.Callbacks[event] = Command(c)
+	}
+	if pg.Rewind.Username == "" {
+		pg.Rewind = pg.Superuser
+	}
+	problems := []error{err, f.checkPaths(), pg.checkPasswords(), f.checkOptions()}
+	pg.CloneMethods, err = f.cloneMethods(f.methodNames())
+	pg.RemoteMethods = pg.CloneMethods
+	problems = append(problems, err)
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return pg, errors.Join(problems...)
+}
+
+func (f postgresFile) checkPaths() error {
+	problems := []error{required("postgresql.data_dir", f.DataDir, "an absolute path")}
+	for path, value := range map[string]string{"data_dir": f.DataDir, "custom_conf": f.CustomConf} {
+		if value != "" && !filepath.IsAbs(value) {
+			problems = append(problems, fmt.Errorf("postgresql.%s: %q is not an absolute path", path, value))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (pg Postgres) checkPasswords() error {
+	var problems []error
+	for _, l := range []struct {
+		path string
+		Login
+	}{{"superuser", pg.Superuser}, {"replication", pg.Replication}, {"rewind", pg.Rewind}} {
+		if l.Password == "" {
+			problems = append(problems, fmt.Errorf("postgresql.authentication.%s.password is missing: set it or PATRONI_%s_PASSWORD",
+				l.path, strings.ToUpper(l.path)))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// checkOptions refuses options of PostgreSQL's programs that would put a copy elsewhere or make it unsafe.
+func (f postgresFile) checkOptions() error {
+	return errors.Join(
+		reserved("postgresql.basebackup", f.BaseBackup, "pgdata", "format", "wal-method", "xlog-method", "gzip", "version",
+			"dbname", "host", "port", "username", "password", "no-password", "D", "F", "X", "z", "V", "d", "h", "p", "U", "W", "w"),
+		reserved("postgresql.rewind", f.Rewind, "target-pgdata", "source-pgdata", "source-server", "write-recovery-conf", "dry-run",
+			"restore-target-wal", "config-file", "no-ensure-shutdown", "version", "help", "D", "R", "n", "c", "V"),
+	)
+}
+
+func reserved(path string, given []Option, names ...string) error {
+	for _, o := range given {
+		if slices.Contains(names, o.Name) {
+			return fmt.Errorf("%s: %s is set by the agent itself; remove it", path, o.Name)
+		}
+	}
+	return nil
+}
+
+func (f bootstrapFile) config() (Bootstrap, error) {
+	b := Bootstrap{DCS: f.DCS, Initdb: f.Initdb, HBA: f.HBA, Post: Command(f.PostBootstrap)}
+	if b.Post == nil {
+		b.Post = Command(f.PostInit)
+	}
+	problems := []error{reserved("bootstrap.initdb", f.Initdb, "pgdata", "nosync", "pwfile", "sync-only", "version")}
+	method, ok, err := f.firstMethod()
+	if !ok {
+		// initdb in its place would make an empty cluster where one was to be restored.
+		problems = append(problems, fmt.Errorf("bootstrap.method: there is no bootstrap.%s.command; give it, or remove the method to make a new cluster by initdb", f.Method))
+	}
+	b.Method = method
+	return b, errors.Join(append(problems, err)...)
+}

@@ -1,0 +1,167 @@
+package config
+
+import "maps"
+
+// kind is what the value of an option must be.
+type kind int
+
+const (
+	section  kind = iota // options of its own
+	text                 // any single value
+	handed               // any single value, which is handed on to a program
+	password             // a text that is never quoted in a message
+	flag                 // yes or no, in all of YAML's spellings
+	number               // a whole number between option.least and option.most
+	choice               // one of option.words
+	command              // a program with arguments, quoted as for a shell
+	texts                // a list of texts
+	hosts                // a list of texts, or one text with commas
+	options              // a list of options and of option: value, or a section of them
+	values               // a section of name: value
+	anything             // not looked at here
+)
+
+// option is one option that is acted on, or a section of them.
+type option struct {
+	kind kind
+	// in are the options of a section by name; others stands for all that are not named.
+	in          map[string]option
+	least, most int
+	words       []string
+	// lenient: a number outside its bounds is only worth a warning, since the nearest allowed one is used.
+	lenient bool
+}
+
+// others is the name of what a section says of all options that it does not name.
+const others = "*"
+
+func is(k kind) option              { return option{kind: k} }
+func within(least, most int) option { return option{kind: number, least: least, most: most} }
+func atLeast(least int) option      { return within(least, 1<<31-1) }
+func clamped(least int) option {
+	return option{kind: number, least: least, most: 1<<31 - 1, lenient: true}
+}
+func oneOf(words ...string) option   { return option{kind: choice, words: words} }
+func of(in map[string]option) option { return option{in: in} }
+
+// schema are the options that are acted on (Patroni documentation, "YAML Configuration Settings"). Everything else
+// that a file has is worth a warning, since somebody meant it to do something. ways are the names of the methods
+// that have sections of their own.
+func schema(ways waysIn) option {
+	etcd := of(map[string]option{"host": is(text), "hosts": is(hosts), "username": is(text), "password": is(password)})
+	return of(map[string]option{
+		"scope": is(text), "namespace": is(text), "name": is(text), "guard": is(flag),
+		"restapi":    of(map[string]option{"listen": is(text), "connect_address": is(text)}),
+		"etcd":       etcd,
+		"etcd3":      etcd,
+		"postgresql": of(postgresSchema(ways.clone)),
+		"bootstrap":  of(bootstrapSchema(ways)),
+		"watchdog": of(map[string]option{
+			"mode": oneOf(watchdogWords()...), "device": is(text), "driver": is(text), "safety_margin": atLeast(-1),
+		}),
+		"tags": of(tagSchema()),
+	})
+}
+
+func postgresSchema(clone []string) map[string]option {
+	login := of(map[string]option{"username": is(text), "password": is(password)})
+	all := sharedSchema(clone)
+	maps.Copy(all, map[string]option{
+		"listen": is(text), "connect_address": is(text), "data_dir": is(text), "bin_dir": is(text), "pgpass": is(text),
+		"authentication": of(map[string]option{"superuser": login, "replication": login, "rewind": login}),
+	})
+	return all
+}
+
+// sharedSchema are the options of the section postgresql that may stand in the dynamic configuration too.
+func sharedSchema(clone []string) map[string]option {
+	callbacks := map[string]option{}
+	for _, event := range CallbackEvents() {
+		callbacks[event] = is(command)
+	}
+	all := map[string]option{
+		"parameters":     is(values),
+		"pg_hba":         is(texts),
+		"pg_ident":       is(texts),
+		"custom_conf":    is(text),
+		"recovery_conf":  is(values),
+		"callbacks":      of(callbacks),
+		"pre_promote":    is(command),
+		"before_stop":    is(command),
+		"pg_ctl_timeout": clamped(leastStart),
+		"use_pg_rewind":  is(flag),
+		"rewind":         is(options),
+		"basebackup":     is(options),
+
+		"create_replica_methods": is(texts),
+		"create_replica_method":  is(texts), // an older name
+
+		"remove_data_directory_on_rewind_failure":     is(flag),
+		"remove_data_directory_on_diverged_timelines": is(flag),
+	}
+	addMethods(all, clone, map[string]option{"keep_data": is(flag)})
+	return all
+}
+
+// addMethods adds the sections of methods. Their other options are handed to their programs.
+func addMethods(all map[string]option, names []string, more map[string]option) {
+	for _, name := range names {
+		if _, ours := all[name]; ours {
+			continue
+		}
+		method := map[string]option{"command": is(command), "no_params": is(flag), "no_leader": is(flag), others: is(handed)}
+		maps.Copy(method, more)
+		all[name] = of(method)
+	}
+}
+
+func bootstrapSchema(ways waysIn) map[string]option {
+	all := map[string]option{
+		"dcs": of(dynamicSchema(ways.dynamicClone)), "method": is(text), "initdb": is(options), "pg_hba": is(texts),
+		"post_bootstrap": is(command), "post_init": is(command), // two names of one
+	}
+	addMethods(all, ways.bootstrap, map[string]option{"keep_existing_recovery_conf": is(flag), "recovery_conf": is(values)})
+	return all
+}
+
+// dynamicSchema are the options of the dynamic configuration (Patroni documentation, "Dynamic Configuration
+// Settings"). Numbers outside their bounds are brought inside by whoever uses them.
+func dynamicSchema(clone []string) map[string]option {
+	pg := sharedSchema(clone)
+	pg["use_slots"], pg[others] = is(flag), is(anything)
+	remote := map[string]option{
+		"host": is(text), "port": is(text), // one, or one for each host
+		"primary_slot_name": is(text), "restore_command": is(text), "archive_cleanup_command": is(text),
+		"recovery_min_apply_delay": is(text), "create_replica_methods": is(texts), others: is(anything),
+	}
+	return map[string]option{
+		"ttl":                     clamped(20),
+		"loop_wait":               clamped(1),
+		"retry_timeout":           clamped(3),
+		"maximum_lag_on_failover": clamped(0),
+		"maximum_lag_on_syncnode": clamped(-1),
+		"max_timelines_history":   clamped(0),
+		"primary_start_timeout":   clamped(0),
+		"master_start_timeout":    clamped(0), // an older name
+		"primary_stop_timeout":    clamped(0),
+		"master_stop_timeout":     clamped(0), // an older name
+		"primary_race_backoff":    clamped(0),
+		"synchronous_node_count":  clamped(1),
+		"synchronous_mode":        oneOf("on", "off", "quorum"),
+		"synchronous_mode_strict": is(flag),
+		"check_timeline":          is(flag),
+		"failsafe_mode":           is(flag),
+		"pause":                   is(flag),
+		"postgresql":              of(pg),
+		"standby_cluster":         of(remote),
+		others:                    is(anything), // what another version may know
+	}
+}
+
+func tagSchema() map[string]option {
+	return map[string]option{
+		tagNoFailover: is(flag), tagFailoverPriority: atLeast(0), tagNoSync: is(flag), tagSyncPriority: atLeast(0),
+		tagCloneFrom: is(flag), tagNoLoadBalance: is(flag), tagNoStream: is(flag), tagReplicateFrom: is(text),
+		others: is(anything),
+	}
+}
