@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -115,7 +116,7 @@ func (a *Agent) write(ctx context.Context, v ha.View, action ha.Action) error {
 	case ha.ClearFailover:
 		return a.dcs.WriteFailover(ctx, cluster.Failover{}, action.Version)
 	case ha.PromiseFailsafe:
-		return a.dcs.WriteFailsafe(ctx, action.Members)
+		return a.promise(ctx, action.Members)
 	case ha.StartJob, ha.AskPeers, ha.AskUpstream, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog, ha.Refuse, ha.Exit:
 	}
 	return fmt.Errorf("%s is not for the DCS", action)
@@ -130,6 +131,18 @@ func (a *Agent) release(ctx context.Context, v ha.View, action ha.ReleaseLeader)
 		a.seen.cluster.Leader = cluster.Leader{}
 	}
 	return a.dcs.Release(ctx, action.Version, s)
+}
+
+// promise names the members to ask without the DCS. From the moment it is sent those that are named may count on it, and
+// those that were before may too if it is lost: until the next look the picture has them all.
+func (a *Agent) promise(ctx context.Context, members map[string]string) error {
+	both := maps.Clone(a.seen.cluster.Failsafe)
+	if both == nil {
+		both = map[string]string{}
+	}
+	maps.Copy(both, members)
+	a.seen.cluster.Failsafe = both
+	return a.dcs.WriteFailsafe(ctx, members)
 }
 
 func (a *Agent) writeHistory(ctx context.Context, v ha.View) error {

@@ -200,5 +200,9 @@ func starting(_ *Memory, v View) (Decision, bool) {
 	if v.Server.Process == Running && (v.Server.Answers || v.Server.Timeline != 0) {
 		return Decision{}, false
 	}
+	if v.Server.Primary() && !v.mayWrite() && !v.stale() {
+		// The race would keep it, but cannot while its timeline is unknown (rules S1, S4).
+		return job("the server comes up as a primary, and the leader key is gone: stopping it", immediately(v)), true
+	}
 	return do("waiting for the server to answer").wake(time.Second), true
 }

@@ -105,7 +105,8 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 	checks = append(checks, check("complete", patient, "nobody who has more had to be waited for",
 		distance+": a member that has everything may be coming up"))
 	for _, name := range asked {
-		checks = append(checks, peerCheck(v, name, mem.LastLeader))
+		gaveUp := name == mem.LastLeader || name == v.Cluster.Failover.Leader
+		checks = append(checks, peerCheck(v, name, gaveUp))
 	}
 	return checks
 }
@@ -119,8 +120,8 @@ func check(rule string, ok bool, good, bad string) Check {
 }
 
 // peerCheck is whether another member leaves the key to us. A member that cannot be reached neither blocks
-// nor helps. The last leader's priority does not count: it is down or on its way, and would only hold up the others.
-func peerCheck(v View, name, lastLeader string) Check {
+// nor helps. The priority of one that gave up the lead does not count: it is down or on its way, or waits for us.
+func peerCheck(v View, name string, gaveUp bool) Check {
 	p := v.Peers[name]
 	switch {
 	case !p.Reached:
@@ -136,7 +137,7 @@ func peerCheck(v View, name, lastLeader string) Check {
 		return Check{"peer " + name, true, name + " is on an older timeline"}
 	case p.InRecovery && p.Position > v.Server.Position:
 		return Check{"peer " + name, false, name + " has received more WAL"}
-	case p.InRecovery && p.State == cluster.StateRunning && p.Position == v.Server.Position && p.Priority > v.Self.Tags.FailoverPriority() && name != lastLeader:
+	case p.InRecovery && p.State == cluster.StateRunning && p.Position == v.Server.Position && p.Priority > v.Self.Tags.FailoverPriority() && !gaveUp:
 		return Check{"peer " + name, false, name + " has the same WAL and a higher failover_priority"}
 	}
 	return Check{"peer " + name, true, name + " has no more WAL"}
