@@ -7,10 +7,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.build=$(VERSION)
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test check lint fmt golden race fuzz demo clean
+.PHONY: help build run test check lint fmt golden race sim fuzz bench-failover demo bench-freeze clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 build: ## build bin/pgbaton, one static binary
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgbaton ./cmd/pgbaton
@@ -41,13 +41,25 @@ fmt: ## format everything
 
 golden: ## rewrite the golden files; read the difference before committing it
 	@$(GO) test ./internal/ha ./internal/route ./internal/marathon/place ./internal/marathon/deploy -rewrite
+	@$(GO) test ./internal/sim -run TestScenarios -rewrite
+
+sim: ## hunt for a schedule that breaks a rule: FOR=1m; or replay one: SEED=7 (MUTANT=guard-off), FILE=internal/sim/testdata/…
+	@$(GO) run ./internal/sim/simrun -for $${FOR:-1m} -seed $${SEED:-0} -file "$${FILE:-}" -mutant "$${MUTANT:-}" -keep internal/sim/testdata
 
 fuzz: ## fuzz every parser for ten seconds
 	@scripts/fuzz.sh 10s
 
+bench-failover: build ## measure outages and costs in turns with Patroni where installed: RUNS=5 SUBJECTS="pgbaton patroni" FORMAT=table
+	@scripts/install-peers.sh postgresql
+	@$(GO) run ./internal/bench -runs $${RUNS:-5} -subjects "$${SUBJECTS:-pgbaton patroni}" -o $${FORMAT:-table}
+
 demo: build ## a tour on this terminal: failures, switchover and scaling, with the outages measured
 	@scripts/install-peers.sh postgresql haproxy
 	@$(GO) run ./internal/demo
+
+bench-freeze: build ## freeze the leader's agent 20 times, for 5 to 60 s, and count two writers and lost writes
+	@scripts/install-peers.sh postgresql
+	@PEERS=required $(GO) test ./internal/chaos -run 'TestFreezes$$' -count=1 -v -timeout 60m -freeze.runs=20
 
 clean: ## remove what was built
 	@rm -rf bin dist
