@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// child is one `pgbaton up` that was started here.
+// child is one process of pgbaton that was started here.
 type child struct {
 	process *os.Process
 	ended   chan struct{}
@@ -20,7 +20,10 @@ type child struct {
 // spawn starts the command in a process group of its own, so that a Ctrl-C on the terminal reaches it only through
 // us, and so that it is asked to stop should we die first.
 func spawn(cmd *exec.Cmd) (*child, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGTERM
 	c := &child{ended: make(chan struct{})}
 	started := make(chan error)
 	go func() {
@@ -60,14 +63,14 @@ func (c *child) wait(ctx context.Context) (int, error) {
 	case <-c.ended:
 		return c.code, nil
 	case <-ctx.Done():
-		return 0, fmt.Errorf("wait for the end of pgbaton up: %w", context.Cause(ctx))
+		return 0, fmt.Errorf("wait for the end of pgbaton: %w", context.Cause(ctx))
 	}
 }
 
 // kill ends it as a power cut would.
 func (c *child) kill() error {
 	if err := c.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("kill pgbaton up: %w", err)
+		return fmt.Errorf("kill pgbaton: %w", err)
 	}
 	<-c.ended
 	return nil

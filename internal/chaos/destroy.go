@@ -49,21 +49,25 @@ func (p *Platform) removeSockets(stopped bool) error {
 	return errors.Join(errs...)
 }
 
-// killAll kills until nothing of the platform runs: a process may start another one before it dies.
 func (p *Platform) killAll(ctx context.Context) error {
 	if p.dir == "" {
 		return nil
 	}
+	return killBelow(ctx, p.dir)
+}
+
+// killBelow kills until nothing that belongs to the folder runs: a process may start another one before it dies.
+func killBelow(ctx context.Context, dir string) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
-		left, err := parts(p.dir)
+		left, err := parts(dir)
 		if err != nil || len(left) == 0 {
 			return err
 		}
 		for _, l := range left {
 			// One that is gone by now is what is wanted; one that cannot be killed is seen again.
-			_ = kill(p.dir, l.pid)
+			_ = kill(dir, l.pid)
 		}
 		select {
 		case <-ticker.C:

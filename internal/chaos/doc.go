@@ -5,6 +5,7 @@
 // state directory, and SQL. It refuses to know how anything is decided, and it changes nothing but by the means
 // that an operator or a power cut has.
 //
+//	Agents     some agents with an etcd, each a process of its own that a test starts, freezes and kills
 //	Platform   one `pgbaton up` on loopback addresses and in a folder of its own
 //	Fault      something that happens to it, and what must be true once it is whole again
 //	Writer     a client that writes all the time and remembers what was acknowledged

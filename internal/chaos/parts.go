@@ -94,9 +94,12 @@ func (p part) variable(name string) string {
 	return ""
 }
 
-// kill ends processes at once with SIGKILL, in the given order. All are taken hold of before the first is killed, and
-// none that does not lie below the folder is touched.
-func kill(below string, pids ...int) error {
+// kill ends processes at once with SIGKILL, in the given order.
+func kill(below string, pids ...int) error { return signalBelow(below, unix.SIGKILL, pids...) }
+
+// signalBelow sends a signal to processes, in the given order. All are taken hold of before the first gets it, and none
+// that does not lie below the folder is touched.
+func signalBelow(below string, s unix.Signal, pids ...int) error {
 	var held []*process.Handle
 	defer func() {
 		for _, h := range held {
@@ -106,16 +109,16 @@ func kill(below string, pids ...int) error {
 	for _, pid := range pids {
 		h, err := process.Open(pid)
 		if err != nil {
-			return fmt.Errorf("kill: %w", err)
+			return fmt.Errorf("signal %s: %w", s, err)
 		}
 		held = append(held, h)
 		if p, ok := lookAt(pid); !ok || !p.belongs(below) {
-			return fmt.Errorf("kill: process %d is none of this platform", pid)
+			return fmt.Errorf("signal %s: process %d is none of this platform", s, pid)
 		}
 	}
 	for _, h := range held {
-		if err := h.Signal(unix.SIGKILL); err != nil && !errors.Is(err, process.ErrNone) {
-			return fmt.Errorf("kill: %w", err)
+		if err := h.Signal(s); err != nil && !errors.Is(err, process.ErrNone) {
+			return fmt.Errorf("signal %s: %w", s, err)
 		}
 	}
 	return nil
@@ -136,22 +139,28 @@ func postmasters(volumes string) []postmaster {
 	}
 	var found []postmaster
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // below our own folder
-		if err != nil {
-			continue
-		}
-		// The lines of the file: process, data directory, start time, port, socket folder, address (miscadmin.h).
-		lines := strings.Split(string(text), "\n")
-		if len(lines) < 6 {
-			continue
-		}
-		pid, err := strconv.Atoi(lines[0])
-		if err != nil {
-			continue
-		}
-		if p, ok := lookAt(pid); ok && p.cwd == filepath.Dir(file) {
-			found = append(found, postmaster{pid: pid, sockets: lines[4], address: lines[5]})
+		if p, ok := postmasterOf(file); ok {
+			found = append(found, p)
 		}
 	}
 	return found
+}
+
+// postmasterOf finds the running server of a postmaster.pid.
+func postmasterOf(file string) (postmaster, bool) {
+	text, err := os.ReadFile(file) //nolint:gosec // below our own folder
+	if err != nil {
+		return postmaster{}, false
+	}
+	// The lines of the file: process, data directory, start time, port, socket folder, address (miscadmin.h).
+	lines := strings.Split(string(text), "\n")
+	if len(lines) < 6 {
+		return postmaster{}, false
+	}
+	pid, err := strconv.Atoi(lines[0])
+	if err != nil {
+		return postmaster{}, false
+	}
+	p, ok := lookAt(pid)
+	return postmaster{pid: pid, sockets: lines[4], address: lines[5]}, ok && p.cwd == filepath.Dir(file)
 }

@@ -225,12 +225,16 @@ func (p *Platform) Command(ctx context.Context, name string, args ...string) (st
 
 // Send sends one request with a JSON text, unless that is empty, and returns code and body.
 func (p *Platform) Send(ctx context.Context, method, url, body string) (int, string, error) {
+	return sendTo(ctx, p.http, method, url, body)
+}
+
+func sendTo(ctx context.Context, c *http.Client, method, url, body string) (int, string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := p.http.Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

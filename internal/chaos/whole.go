@@ -62,6 +62,20 @@ func (p *Platform) check(ctx context.Context, met func(Picture) error) (Picture,
 
 // whole says why the platform is not whole: one leader, all others streaming, every part running.
 func (p *Platform) whole(pic Picture) error {
+	if err := orderly(pic); err != nil {
+		return err
+	}
+	if n, want := len(pic.Members), p.instances-len(p.dark); n != want {
+		return fmt.Errorf("%d of %d members are there", n, want)
+	}
+	if len(pic.Etcd) != etcdCount || pic.Proxy == 0 {
+		return fmt.Errorf("%d etcd members run, HAProxy is process %d", len(pic.Etcd), pic.Proxy)
+	}
+	return nil
+}
+
+// orderly says why there is not one leader with all others streaming from it.
+func orderly(pic Picture) error {
 	if pic.Leader == "" {
 		return errors.New("nobody holds the leader key")
 	}
@@ -84,12 +98,6 @@ func (p *Platform) whole(pic Picture) error {
 		if m.Timeline != leader.Timeline {
 			return fmt.Errorf("%s is on timeline %d, the leader on %d", m.Name, m.Timeline, leader.Timeline)
 		}
-	}
-	if n, want := len(pic.Members), p.instances-len(p.dark); n != want {
-		return fmt.Errorf("%d of %d members are there", n, want)
-	}
-	if len(pic.Etcd) != etcdCount || pic.Proxy == 0 {
-		return fmt.Errorf("%d etcd members run, HAProxy is process %d", len(pic.Etcd), pic.Proxy)
 	}
 	return nil
 }
@@ -164,12 +172,15 @@ func serverBehind(ctx context.Context, url string) (at string, err error) {
 	return at, err
 }
 
-// plainConfig reads a connection URL. Without TLS, which is not what is measured, a connection is one attempt.
+// plainConfig reads a connection URL. Without TLS, which is not what is measured, a connection is one attempt. A URL that
+// forbids TLS may name several servers.
 func plainConfig(url string) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the connection URL: %w", err)
 	}
-	cfg.TLSConfig, cfg.Fallbacks = nil, nil
+	if cfg.TLSConfig != nil {
+		cfg.TLSConfig, cfg.Fallbacks = nil, nil
+	}
 	return cfg, nil
 }
