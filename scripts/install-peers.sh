@@ -3,6 +3,8 @@
 # there is touched, and Debian's package makes no cluster of its own on port 5432.
 #
 #   install-peers.sh postgresql haproxy etcdctl
+#
+# patroni is no part of that: it is what make bench-failover measures pgbaton against.
 set -euo pipefail
 
 have() {
@@ -10,23 +12,35 @@ have() {
 	postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null ;;
 	haproxy) command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] ;;
 	etcdctl) command -v etcdctl >/dev/null ;;
+	patroni) speaks_etcd ;;
 	*)
-		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy or etcdctl" >&2
+		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl or patroni" >&2
 		exit 2
 		;;
 	esac
 }
 
-package() {
+# Debian's package of Patroni leaves the client of the store to choose.
+speaks_etcd() {
+	local program interpreter
+	program=$(command -v patroni) || return 1
+	interpreter=$(sed -n '1s/^#! *//p' "$program")
+	"$interpreter" -c 'import etcd' 2>/dev/null
+}
+
+packages() {
 	case $1 in
 	etcdctl) echo etcd-client ;;
+	patroni) echo patroni python3-etcd ;;
 	*) echo "$1" ;;
 	esac
 }
 
 missing=()
 for name in "$@"; do
-	have "$name" || missing+=("$(package "$name")")
+	have "$name" && continue
+	read -ra needed <<<"$(packages "$name")"
+	missing+=("${needed[@]}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
