@@ -140,10 +140,10 @@ func (a *Agent) listed(v ha.View) bool {
 	return a.told.at.Equal(v.Now) || ok && m.Lease == a.dcs.Lease().ID || a.told.at.After(a.seen.at)
 }
 
-// sameBut compares two documents without their positions.
+// sameBut compares two documents without their positions and how far a job is.
 func sameBut(a, b cluster.Member) bool {
 	for _, m := range []*cluster.Member{&a, &b} {
-		m.Location, m.Received, m.Replayed = 0, 0, 0
+		m.Location, m.Received, m.Replayed, m.Progress = 0, 0, 0, ""
 	}
 	return reflect.DeepEqual(a, b)
 }
@@ -154,6 +154,9 @@ func (a *Agent) document(s *health.Snapshot) cluster.Member {
 		Name: a.cfg.Name, ConnURL: a.cfg.ConnURL, APIURL: a.cfg.APIURL, State: s.State, Role: s.Role, AgentVersion: Version,
 		Tags: a.cfg.Tags, PendingRestart: len(s.Server.Pending) > 0, Pending: s.Server.Pending,
 		Restart: s.Restart, Pause: s.Settings.Pause,
+	}
+	if s.State == cluster.StateCreatingReplica || s.State == cluster.StateInitializing {
+		m.Progress = s.Progress
 	}
 	if !s.Server.Known || !s.Server.Running {
 		return m

@@ -80,6 +80,8 @@ type Member struct {
 	// Restart is the restart that is scheduled, if any.
 	Restart *ScheduledRestart `json:"scheduled_restart,omitempty"`
 	Pause   bool              `json:"pause,omitempty"`
+	// Progress says how far a clone or a bootstrap is; other agents do not know it and leave it alone.
+	Progress string `json:"progress,omitempty"`
 }
 
 // Pending is a setting's value as it is and as it is wanted, in units people read.

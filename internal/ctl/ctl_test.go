@@ -224,3 +224,12 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("a refusal of the leader: %v\n%s", err, out)
 	}
 }
+
+func TestACloneShowsHowFarItIs(t *testing.T) {
+	c := picture("")
+	c.Members[1].State, c.Members[1].Progress = cluster.StateCreatingReplica, "clone from patroni-node1: 12 of 34 MB, 35 %"
+	out, err := run(t, c, "", "list")
+	if err != nil || !strings.Contains(out, "| clone from patroni-node1: 12 of 34 MB, 35 % |") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

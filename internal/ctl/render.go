@@ -36,6 +36,9 @@ func columnsOf(rows []row, extended bool) []string {
 			columns = append(columns, optional)
 		}
 	}
+	if slices.ContainsFunc(rows, func(r row) bool { return r["Progress"] != "" }) {
+		columns = append(columns, "Progress") // patronictl has no such column: only where there is something to say
+	}
 	return columns
 }
 
@@ -56,6 +59,7 @@ func rowsOf(scope string, c cluster.Cluster) []row {
 			r["Receive LSN"], r["Receive Lag"] = position(c, m.Received)
 			r["Replay LSN"], r["Replay Lag"] = position(c, m.Replayed)
 		}
+		r["Progress"] = m.Progress
 		if m.Restart != nil {
 			r["Scheduled restart"] = m.Restart.String()
 		}
