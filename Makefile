@@ -59,7 +59,7 @@ demo: build ## a tour on this terminal: failures, switchover and scaling, with t
 
 bench-freeze: build ## freeze the leader's agent 20 times, for 5 to 60 s, and count two writers and lost writes
 	@scripts/install-peers.sh postgresql
-	@PEERS=required $(GO) test ./internal/chaos -run 'TestFreezes$$' -count=1 -v -timeout 60m -freeze.runs=20
+	@PEERS=required $(GO) test ./internal/chaos -tags freezes -run 'TestFreezes$$' -count=1 -v -timeout 60m
 
 clean: ## remove what was built
 	@rm -rf bin dist

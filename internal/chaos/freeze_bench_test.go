@@ -1,3 +1,5 @@
+//go:build freezes
+
 package chaos
 
 import (
@@ -13,19 +15,15 @@ import (
 )
 
 var (
-	freezeRuns     = flag.Int("freeze.runs", 0, "freezes of TestFreezes, spread evenly from freeze.shortest to freeze.longest; it does nothing without")
+	freezeRuns     = flag.Int("freeze.runs", 20, "freezes of TestFreezes, spread evenly from freeze.shortest to freeze.longest")
 	freezeClusters = flag.Int("freeze.clusters", 4, "clusters of TestFreezes at once")
 	freezeShortest = flag.Duration("freeze.shortest", 5*time.Second, "shortest freeze of TestFreezes")
-	freezeGuard    = flag.String("freeze.guard", "on", "whether the agents that are frozen have a guard; off shows what happens without")
 	freezeLongest  = flag.Duration("freeze.longest", time.Minute, "longest freeze of TestFreezes")
 )
 
 // TestFreezes stops the leader's agent again and again, for shorter and longer than its lease, on several clusters at
-// once, and prints what came of it.
+// once, and prints what came of it. It takes minutes and is built with the tag freezes alone: make bench-freeze.
 func TestFreezes(t *testing.T) {
-	if *freezeRuns == 0 {
-		t.Skip("it takes minutes: make bench-freeze")
-	}
 	lengths := make(chan time.Duration, *freezeRuns)
 	for i := range *freezeRuns {
 		step := (*freezeLongest - *freezeShortest) / time.Duration(max(*freezeRuns-1, 1))

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -15,6 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+var freezeGuard = flag.String("freeze.guard", "on", "whether the agents that are frozen have a guard; off shows what happens without")
 
 // The lease of these clusters, and how long after its end another member may take to accept writes.
 const (
