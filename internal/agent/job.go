@@ -39,7 +39,9 @@ func (s *jobSlot) observe() (ha.RunningJob, *ha.EndedJob) {
 func (s *jobSlot) describe() (ha.JobKind, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text := s.current.String()
+	job := s.current.Job
+	job.Request = 0 // the number is the log's business
+	text := job.String()
 	if s.progress != "" {
 		text += ": " + s.progress
 	}
