@@ -211,7 +211,7 @@ func (a *Agent) serverFacts(st postgres.Status) ha.Server {
 		CanRewind: a.options.UseRewind && st.Control.Rewindable(),
 		SetAside:  len(a.pg.Kept()) > 0,
 		Started:   st.PostmasterStarted, Version: st.ServerVersion, PendingRestart: len(st.PendingRestart) > 0,
-		ReplayPaused: st.ReplayPaused,
+		ReplayPaused: st.ReplayPaused, Led: st.Led,
 	}
 	if st.Err != nil && s.Data == ha.DataCluster && !s.SystemID.Valid() {
 		s.Data, s.Trouble = ha.DataUnknown, st.Err.Error()
@@ -290,18 +290,8 @@ func controlOf(st postgres.Status) ha.Control {
 	return ha.Control{
 		Clean:    state.Clean(),
 		Standby:  state == postgres.StateShutDownInRecovery || state == postgres.StateInArchiveRecovery || st.Standby && state.Clean(),
-		Primary:  !st.Standby && wasPrimary(state),
+		Primary:  !st.Standby && state.Primary(),
 		Timeline: max(st.End.Timeline, st.Control.CheckpointTimeline, st.Control.MinRecoveryEndTimeline),
 		End:      st.End.LSN,
 	}
-}
-
-// wasPrimary reports whether a control file is that of a server that was, or came up as, a primary.
-func wasPrimary(state postgres.ControlState) bool {
-	switch state {
-	case postgres.StateShutDown, postgres.StateShuttingDown, postgres.StateInCrashRecovery, postgres.StateInProduction:
-		return true
-	case postgres.StateShutDownInRecovery, postgres.StateInArchiveRecovery:
-	}
-	return false
 }

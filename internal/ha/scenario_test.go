@@ -29,7 +29,7 @@ import (
 //	config none · history 2 [by=n2]|none · failover leader=n1 candidate=n2 at=TEXT · failover none
 //	member n2 primary|replica|standby_leader running|stopped|… [streaming] [tag[=value]…] [checkpointing] · member n2 none
 //	server empty|incomplete|unknown|stopped|starting|running|stopping [primary|standby] [tl=1] [at=0/1] [streaming] [follows=n2]
-//	       [clean] [silent] [norewind] [aside] [id=…] [remote] [replaypaused] [pending] [started=50] [version=150012]
+//	       [clean] [silent] [norewind] [aside] [id=…] [remote] [replaypaused] [pending] [started=50] [version=150012] [led=2]
 //	peer n2 primary|standby running|… tl=1 at=0/1 [nofailover] [priority=2] [when=99] · peer n2 silent
 //	upstream n2|remote tl=2 switched=0/1 [when=99] [recovering] · upstream n2 silent
 //	job KIND [primary] [began=90] [timeout=5] [checkpoint=0/1] · job none · ended KIND ok|failed [lost] [checkpoint=0/1]
@@ -440,7 +440,7 @@ func (s *scenario) server(w words) {
 		Data: DataCluster, SystemID: testIdentity, Answers: !w.has("silent"), InRecovery: w.has("standby"),
 		Timeline: w.timeline(), Position: w.lsn("at"), Streaming: w.has("streaming"), Follows: w.keys["follows"],
 		CanRewind: !w.has("norewind"), SetAside: w.has("aside"), FollowsRemote: w.has("remote"), ReplayPaused: w.has("replaypaused"),
-		PendingRestart: w.has("pending"), Version: w.number("version"),
+		PendingRestart: w.has("pending"), Version: w.number("version"), Led: wal.Timeline(w.number("led")), //nolint:gosec // a scenario's numbers are small
 	}
 	if w.keys["started"] != "" {
 		sv.Started = at(w.keys["started"])

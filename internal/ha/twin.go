@@ -39,6 +39,8 @@ func remember(mem *Memory, s Server) {
 		mem.Led = s.Timeline
 	case s.Process == Stopped && s.Control.Primary:
 		mem.Led = s.Control.Timeline
+	case mem.Led == 0:
+		mem.Led = s.Led // of an earlier life
 	}
 }
 

@@ -135,6 +135,9 @@ type Server struct {
 	Started        time.Time
 	Version        int
 	PendingRestart bool
+	// Led is the timeline on which the data were a primary's before they became a standby's, as it was written down; zero
+	// when they never were.
+	Led wal.Timeline
 	// Control is what the control file of a stopped server says.
 	Control Control
 	// CanRewind is true when pg_rewind is there, allowed, and its preconditions hold.

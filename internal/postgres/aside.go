@@ -38,6 +38,9 @@ func (s *Server) SetAside() (string, error) {
 	default:
 		s.log.Warn("the data directory was set aside", slog.String("kept", kept))
 	}
+	if err := s.forgetLed(); err != nil {
+		return kept, err
+	}
 	// The marker belongs to the directory that is gone; removed last, so that a crash in between leaves
 	// a marker without a directory, which means nothing.
 	if err := os.Remove(rewindMarker(s.dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -32,7 +32,7 @@ func (s *Server) Bootstrap(ctx context.Context) error {
 	if err := s.vacant(); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
-	if err := s.leaveNothing(ctx); err != nil {
+	if err := errors.Join(s.leaveNothing(ctx), s.forgetLed()); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
 	if err := s.chooseBinaries(ctx, 0); err != nil {

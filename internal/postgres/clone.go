@@ -45,6 +45,9 @@ func (s *Server) Clone(ctx context.Context, o CloneOptions) error {
 	if err := s.vacant(); err != nil {
 		return fmt.Errorf("clone: %w", err)
 	}
+	if err := s.forgetLed(); err != nil {
+		return fmt.Errorf("clone: %w", err)
+	}
 	source, err := s.cloneSource(ctx, o)
 	if err != nil && !errors.Is(err, ErrSourceUnreachable) {
 		return err

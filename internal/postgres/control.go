@@ -52,6 +52,16 @@ const (
 // Clean reports whether the server was stopped in an orderly way.
 func (s ControlState) Clean() bool { return s == StateShutDown || s == StateShutDownInRecovery }
 
+// Primary reports whether a server with this state was, or came up as, a primary when it last ran.
+func (s ControlState) Primary() bool {
+	switch s {
+	case StateShutDown, StateShuttingDown, StateInCrashRecovery, StateInProduction:
+		return true
+	case StateShutDownInRecovery, StateInArchiveRecovery:
+	}
+	return false
+}
+
 // Rewindable reports whether pg_rewind can find out which pages were changed.
 func (c Control) Rewindable() bool { return c.DataChecksums || c.WALLogHints }
 

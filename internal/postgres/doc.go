@@ -19,6 +19,7 @@
 //	DATADIR.pgpass      passwords for the server's own outgoing connections, 0600
 //	DATADIR.incomplete/ a bootstrap or clone that is not finished
 //	DATADIR.filling/    exists while a program of the operator's fills the data directory, and works there
+//	DATADIR.led         the timeline on which the data were last a primary's
 //	DATADIR.rewinding   exists while pg_rewind works, and after one that left the directory unusable
 //	DATADIR.failed.TIME a data directory that was set aside
 //

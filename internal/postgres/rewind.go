@@ -162,6 +162,9 @@ func (s *Server) rewind(ctx context.Context, from Upstream) error {
 	if err := setSignal(s.dir, true); err != nil {
 		return err
 	}
+	if err := s.forgetLed(); err != nil {
+		return err
+	}
 	s.log.InfoContext(ctx, "rewound", slog.String("member", from.Name))
 	return s.unmark()
 }

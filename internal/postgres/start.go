@@ -70,6 +70,11 @@ func (s *Server) start(ctx context.Context, f following, expected wal.SystemID) 
 	if err := s.clear(ctx.Done()); err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
+	if f.standby {
+		if err := s.noteLed(ctx, control); err != nil {
+			return err
+		}
+	}
 	if err := s.writeRole(ctx, s.dir, f); err != nil {
 		return err
 	}

@@ -57,6 +57,9 @@ type Status struct {
 	// Standby reports whether the directory is marked as a standby's: started as it is, the server would
 	// not accept writes.
 	Standby bool
+	// Led is the timeline on which the data were last a primary's, as it was noted when they became a standby's; zero when
+	// they never were. See also Control.
+	Led wal.Timeline
 	// End is how far the WAL of a stopped server reaches. Its position is zero after a crash.
 	End wal.Point
 
@@ -124,6 +127,7 @@ func (s *Server) Status(ctx context.Context) Status {
 		return st
 	}
 	st.Standby = exists(filepath.Join(s.dir, signalName))
+	st.Led = led(s.dir)
 	pm := s.postmaster()
 	control, err := s.controlData(ctx, pm == nil)
 	st.Control, st.SystemID, st.Err = control, control.SystemID, err

@@ -40,12 +40,8 @@ func networkKinds() map[string]kind {
 	}
 }
 
-// wipe deletes documents, unless there are twins: who began a timeline is written nowhere else.
-func (w *world) wipe(key string, leases bool) {
-	if !w.truth.twins {
-		w.store.wipe(key, leases)
-	}
-}
+// wipe deletes documents.
+func (w *world) wipe(key string, leases bool) { w.store.wipe(key, leases) }
 
 func kindOfCall(what callFault) kind {
 	return kind{args: 2, begin: func(w *world, f *Fault) {

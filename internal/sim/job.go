@@ -200,6 +200,9 @@ func (j *doing) start(standby bool) error {
 		case j.id != "" && j.id != s.id && !j.l.w.bend.skipIdentity:
 			return errForeign
 		}
+		if c := s.controlFile(); standby && c.Primary {
+			s.led = c.Timeline
+		}
 		s.marked, s.upstream = standby, j.up
 		s.launch()
 	}
@@ -334,7 +337,7 @@ func (j *doing) rewind() error {
 	// pg_rewind believes the control file: until the checkpoint after a promotion it still shows the old timeline, and
 	// nothing seems to have diverged.
 	if u.checkpointed == s.checkpointed {
-		s.marked = true
+		s.marked, s.led = true, 0
 		return nil
 	}
 	s.data = ha.DataIncomplete

@@ -155,6 +155,7 @@ type seenServer struct {
 	id         wal.SystemID
 	control    ha.Control
 	checkpoint wal.Timeline
+	led        wal.Timeline
 	kept       int
 	unreadable bool
 }
@@ -180,6 +181,7 @@ func (s *server) look() seenServer {
 		return st
 	}
 	st.process, st.marked, st.id, st.control, st.checkpoint = s.process, s.marked, s.id, s.controlFile(), s.checkpointed
+	st.led = s.led
 	if s.answers() {
 		st.answers, st.inRecovery, st.timeline, st.position = true, s.recovery, s.line.number, s.end
 		if s.streaming {
@@ -225,7 +227,7 @@ func takesDown(job ha.JobKind) bool {
 // serverFacts translates what the adapter saw.
 func (l *life) serverFacts(st *seenServer) ha.Server {
 	s := ha.Server{
-		Data: st.data, SystemID: st.id, Process: st.process, Answers: st.answers, Streaming: st.streaming, Control: st.control,
+		Data: st.data, SystemID: st.id, Process: st.process, Answers: st.answers, Streaming: st.streaming, Control: st.control, Led: st.led,
 		CanRewind: l.w.setup.Rewind, SetAside: st.kept > 0,
 	}
 	if st.unreadable {

@@ -53,6 +53,8 @@ func (d *drawing) tags() {
 		d.setup.Tags = []string{m + ".failover_priority=2", o + ".failover_priority=3"}
 	case 2:
 		d.setup.Tags = []string{m + ".clonefrom=true", o + ".noloadbalance=true"}
+	case 3:
+		d.setup.Tags = []string{m + ".replicatefrom=" + o}
 	}
 }
 

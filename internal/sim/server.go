@@ -43,8 +43,10 @@ type server struct {
 	data ha.Data
 	id   wal.SystemID
 	kept int
-	// marked: the standby.signal file is there.
+	// marked: the standby.signal file is there. led is the timeline on which the data were last a primary's, written down
+	// when they got that mark.
 	marked bool
+	led    wal.Timeline
 	// upstream is whom it receives from as a standby; nil for nobody.
 	upstream *member
 
@@ -333,7 +335,7 @@ func (s *server) checkpointNow() {
 // copyOf makes the data directory a copy of another server's, to be started as its standby. A copied control file says
 // what that of the other server does, a rewound one that it recovers.
 func (s *server) copyOf(u *server, state control) {
-	s.data, s.id, s.marked = ha.DataCluster, u.id, true
+	s.data, s.id, s.marked, s.led = ha.DataCluster, u.id, true, 0
 	s.moved(u.line, u.end)
 	s.state, s.checkpointed, s.consistent = state, u.checkpointed, wal.Point{}
 	if state == inArchiveRecovery {
@@ -344,7 +346,7 @@ func (s *server) copyOf(u *server, state control) {
 
 // aside takes the data directory away.
 func (s *server) aside() {
-	s.data, s.id, s.marked = ha.DataEmpty, "", false
+	s.data, s.id, s.marked, s.led = ha.DataEmpty, "", false, 0
 	s.moved(nil, 0)
 	s.changed()
 }
