@@ -35,24 +35,16 @@ func (t *tool) flushCommand() *cobra.Command {
 }
 
 func (t *tool) flushRestarts(ctx context.Context, name string, o choice) error {
-	s, err := t.open(ctx, name)
+	s, err := t.selected(ctx, name, o)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
+	if err := t.sure(o.force, fmt.Sprintf("Are you sure you want to flush members %s?", namesOf(s.members)), "flush"); err != nil {
 		return err
 	}
-	members, err := t.choose(ctx, s, c, o)
-	if err != nil {
-		return err
-	}
-	if err := t.sure(o.force, fmt.Sprintf("Are you sure you want to flush members %s?", namesOf(members)), "flush"); err != nil {
-		return err
-	}
-	for _, m := range members {
-		t.flushRestart(ctx, s, m)
+	for _, m := range s.members {
+		t.flushRestart(ctx, s.session, m)
 	}
 	return nil
 }

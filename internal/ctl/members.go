@@ -43,6 +43,31 @@ type choice struct {
 	ask string
 }
 
+// selection is an open cluster, as it was read, with the members that a command is for.
+type selection struct {
+	*session
+
+	picture cluster.Cluster
+	members []cluster.Member
+}
+
+// selected opens a cluster and chooses members of it; the caller closes it.
+func (t *tool) selected(ctx context.Context, name string, o choice) (selection, error) {
+	s, err := t.open(ctx, name)
+	if err != nil {
+		return selection{}, err
+	}
+	c, err := s.load(ctx)
+	if err == nil {
+		var members []cluster.Member
+		if members, err = t.choose(ctx, s, c, o); err == nil {
+			return selection{s, c, members}, nil
+		}
+	}
+	s.close()
+	return selection{}, err
+}
+
 // choose shows the cluster and finds the members that are meant.
 func (t *tool) choose(ctx context.Context, s *session, c cluster.Cluster, want choice) ([]cluster.Member, error) {
 	candidates, err := ofRole(c, want.role)

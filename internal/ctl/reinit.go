@@ -40,25 +40,17 @@ func (t *tool) reinitCommand() *cobra.Command {
 }
 
 func (t *tool) reinit(ctx context.Context, name string, o reinitOptions) error {
-	s, err := t.open(ctx, name)
+	s, err := t.selected(ctx, name, o.choice)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
-	members, err := t.choose(ctx, s, c, o.choice)
-	if err != nil {
-		return err
-	}
-	if err := t.sure(o.force, fmt.Sprintf("Are you sure you want to reinitialize members %s?", namesOf(members)), "reinitialize"); err != nil {
+	if err := t.sure(o.force, fmt.Sprintf("Are you sure you want to reinitialize members %s?", namesOf(s.members)), "reinitialize"); err != nil {
 		return err
 	}
 	var begun []cluster.Member
-	for _, m := range members {
-		ok, err := t.reinitOne(ctx, s, m, o)
+	for _, m := range s.members {
+		ok, err := t.reinitOne(ctx, s.session, m, o)
 		if err != nil {
 			return err
 		}
@@ -67,7 +59,7 @@ func (t *tool) reinit(ctx context.Context, name string, o reinitOptions) error {
 		}
 	}
 	if o.wait {
-		return t.awaitReinit(ctx, s, begun)
+		return t.awaitReinit(ctx, s.session, begun)
 	}
 	return nil
 }

@@ -25,29 +25,21 @@ func (t *tool) reloadCommand() *cobra.Command {
 }
 
 func (t *tool) reload(ctx context.Context, name string, o choice) error {
-	s, err := t.open(ctx, name)
+	s, err := t.selected(ctx, name, o)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
+	if err := t.sure(o.force, fmt.Sprintf("Are you sure you want to reload members %s?", namesOf(s.members)), "reload"); err != nil {
 		return err
 	}
-	members, err := t.choose(ctx, s, c, o)
-	if err != nil {
-		return err
-	}
-	if err := t.sure(o.force, fmt.Sprintf("Are you sure you want to reload members %s?", namesOf(members)), "reload"); err != nil {
-		return err
-	}
-	for _, m := range members {
+	for _, m := range s.members {
 		a, err := s.send(ctx, requestTimeout, http.MethodPost, m.API("/reload"), nil)
 		switch {
 		case err != nil:
 			t.failed("reload", m, err)
 		case a.Code == http.StatusAccepted:
-			t.printf("Reload request received for member %s and will be processed within %d seconds\n", m.Name, int(c.Config.Settings().LoopWait.Seconds()))
+			t.printf("Reload request received for member %s and will be processed within %d seconds\n", m.Name, int(s.picture.Config.Settings().LoopWait.Seconds()))
 		case a.Code == http.StatusOK:
 			t.printf("No changes to apply on member %s\n", m.Name)
 		default:

@@ -54,26 +54,19 @@ func chooseFlags(c *cobra.Command, o *choice) {
 }
 
 func (t *tool) restart(ctx context.Context, name string, o restartOptions) error {
-	s, err := t.open(ctx, name)
+	s, err := t.selected(ctx, name, o.choice)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
-	members, err := t.choose(ctx, s, c, o.choice)
-	if err != nil {
-		return err
-	}
 	if err := t.restartTime(&o); err != nil {
 		return err
 	}
-	if o.scheduled != "" && paused(c) {
+	if o.scheduled != "" && paused(s.picture) {
 		return errors.New("Can't schedule restart in the paused state") //nolint:staticcheck // the text is part of the interface
 	}
-	if members = narrow(members, o); len(members) == 0 {
+	members := narrow(s.members, o)
+	if len(members) == 0 {
 		t.printf("No setting waits for a restart\n")
 		return nil
 	}
@@ -84,7 +77,7 @@ func (t *tool) restart(ctx context.Context, name string, o restartOptions) error
 		return err
 	}
 	for _, m := range members {
-		t.restartOne(ctx, s, m, o)
+		t.restartOne(ctx, s.session, m, o)
 	}
 	return nil
 }
