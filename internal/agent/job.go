@@ -173,15 +173,25 @@ func (a *Agent) bootstrap(ctx context.Context, job ha.Job, up postgres.Upstream)
 }
 
 func (a *Agent) clone(ctx context.Context, from postgres.Upstream, id wal.SystemID) error {
+	logged := int64(-1)
 	return a.pg.Clone(ctx, postgres.CloneOptions{From: from, SystemID: id, Progress: func(done, total int64) {
 		text := fmt.Sprintf("%d of %d MB", done>>20, total>>20)
+		percent := int64(-1)
 		if total > 0 {
-			text += fmt.Sprintf(", %d %%", min(100, done*100/total))
+			percent = min(100, done*100/total)
+			text += fmt.Sprintf(", %d %%", percent)
+		}
+		if percent/logStep > logged/logStep || logged < 0 {
+			logged = max(percent, 0)
+			a.log.InfoContext(ctx, "cloning", slog.String("from", from.Name), slog.String("progress", text))
 		}
 		a.job.report(text)
 		a.Wake()
 	}})
 }
+
+// logStep is after how many per cent of a clone the log says how far it is.
+const logStep = 10
 
 // stop stops the server. While it stops, the position of the shutdown checkpoint is reported, because from then
 // on the lead can be handed over.
