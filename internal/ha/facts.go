@@ -229,6 +229,7 @@ func memoryFacts(m Memory, now time.Time) []Fact {
 	yes := func(name string, set bool) { f.addIf(set, name, "yes") }
 	times("agent began", m.Born)
 	yes("data directory was looked at", m.Looked)
+	yes("documents were gone since the leader key is vacant", m.Wiped)
 	f.addIf(m.Identity != "", "system identifier of the cluster", "%s", m.Identity)
 	f.addIf(m.LastLeader != "", "last leader", "%s", m.LastLeader)
 	times("leader key vacant since", m.VacantSince)

@@ -21,6 +21,8 @@ type Memory struct {
 	Looked bool
 	// Identity is the system identifier of the cluster as it was last known.
 	Identity wal.SystemID
+	// Wiped is true when the documents were gone at any time since the leader key is vacant.
+	Wiped bool
 	// LastLeader is the last member that held the leader key.
 	LastLeader string
 	// StoppedSince is when the server was first seen stopped since it ran or a job ended; zero while it runs.

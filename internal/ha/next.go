@@ -72,7 +72,7 @@ func settle(mem *Memory, v View, d Decision) Decision {
 // observe takes into memory what every rule may rely on.
 func observe(mem *Memory, v View) {
 	if v.Fresh && v.Cluster.Locked() {
-		mem.VacantSince = time.Time{}
+		mem.VacantSince, mem.Wiped = time.Time{}, false
 		mem.LastLeader = v.Cluster.Leader.Name
 	}
 	if v.Fresh && !v.Cluster.Locked() && mem.VacantSince.IsZero() {
@@ -91,6 +91,7 @@ func observe(mem *Memory, v View) {
 		mem.StartFailures, mem.Ours = 0, false
 	}
 	mem.Ran = v.Server.Process == Running
+	mem.Wiped = mem.Wiped || v.Fresh && !v.Cluster.Locked() && !v.Cluster.Initialize.Known()
 	if v.Fresh && v.Cluster.Initialize.Known() {
 		mem.Identity = v.Cluster.Initialize.SystemID
 	}

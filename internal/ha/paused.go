@@ -29,7 +29,7 @@ func paused(mem *Memory, v View) (Decision, bool) {
 	case v.leading():
 		return pausedLeader(mem, v)
 	case !v.Cluster.Locked():
-		return pausedVacant(v)
+		return pausedVacant(mem, v)
 	case v.Server.Primary():
 		return do("paused: running as a primary without the leader key, which " + v.Cluster.Leader.Name + " holds"), true
 	}
@@ -62,12 +62,14 @@ func pausedLeader(mem *Memory, v View) (Decision, bool) {
 }
 
 // pausedVacant lets a running primary, or the member that was chosen by name, take the vacant key.
-func pausedVacant(v View) (Decision, bool) {
+func pausedVacant(mem *Memory, v View) (Decision, bool) {
 	switch {
 	case v.Server.Primary() && behind(v, v.Server.Timeline):
 		return do("paused: nobody leads, and this primary is on an older timeline than the cluster"), true
 	case v.Server.Primary():
 		return do("paused: nobody leads and this server is the primary: taking the leader key", AcquireLeader{}).again(), true
+	case chosen(v) && mem.Wiped && v.Now.Sub(mem.VacantSince) < v.Settings.TTL:
+		return do("paused: this member was chosen to lead, but the documents were lost: a running primary comes first").wake(raceEvery), true
 	case chosen(v):
 		return do("paused: this member was chosen to lead: taking the leader key", AcquireLeader{}).again(), true
 	}

@@ -84,11 +84,12 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 	if v.Watchdog.Required {
 		checks = append(checks, check("watchdog", v.Watchdog.Usable || v.Watchdog.Active, "the watchdog can be used", "the watchdog is required and cannot be used"))
 	}
-	if !v.Cluster.Initialize.Known() {
-		// A leader that lost its key like that has a ttl to take it back, which is also how long it may believe in
-		// its lease while it is cut off. Who it was, and whom to ask, stood in the documents too.
+	if mem.Wiped {
+		// A leader that lost its key like that has a ttl to take it back, which is also how long it may believe in its lease
+		// while it is cut off. Who it was, and whom to ask, stood in the documents too. That they are back says only that
+		// somebody knew them.
 		waited := v.Now.Sub(mem.VacantSince) >= v.Settings.TTL
-		checks = append(checks, check("documents", waited, "a running primary had a ttl to take the key", "the documents are gone: a running primary comes first"))
+		checks = append(checks, check("documents", waited, "a running primary had a ttl to take the key", "the documents were lost: a running primary comes first"))
 	}
 	if v.Settings.FailsafeMode {
 		checks = append(checks, failsafeChecks(mem, v)...)
