@@ -210,11 +210,17 @@ type device struct {
 func (d *device) State(watchdog.Terms) watchdog.State {
 	d.host.lab.mu.Lock()
 	defer d.host.lab.mu.Unlock()
-	s := d.state
-	if s.Active {
-		s.Ends, s.Timeout = d.fed.Add(d.timeout), d.timeout
+	return d.state
+}
+
+// Timer implements agent.Watchdog.
+func (d *device) Timer() (ends time.Time, timeout time.Duration) {
+	d.host.lab.mu.Lock()
+	defer d.host.lab.mu.Unlock()
+	if !d.state.Active {
+		return time.Time{}, 0
 	}
-	return s
+	return d.fed.Add(d.timeout), d.timeout
 }
 
 // Activate implements agent.Watchdog.

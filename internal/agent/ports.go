@@ -90,6 +90,7 @@ type Guard interface {
 // long.
 type Watchdog interface {
 	State(t watchdog.Terms) watchdog.State
+	Timer() (ends time.Time, timeout time.Duration)
 	Activate(t watchdog.Terms) error
 	Keepalive(t watchdog.Terms, renewed time.Time) error
 	Disable() error

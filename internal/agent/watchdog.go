@@ -65,14 +65,14 @@ func (a *Agent) bounded(deadline time.Time) time.Time {
 	if a.cfg.Watchdog == nil {
 		return deadline
 	}
-	t := a.terms()
-	s := a.cfg.Watchdog.State(t)
-	if s.Ends.IsZero() {
+	ends, timeout := a.cfg.Watchdog.Timer()
+	if ends.IsZero() {
 		return deadline
 	}
+	t := a.terms()
 	margin := t.TTL / 6
-	slack := max(s.Timeout-min(t.LoopWait, t.TTL/3), 0)
-	if end := s.Ends.Add(margin - min(margin, slack/2)); end.Before(deadline) {
+	slack := max(timeout-min(t.LoopWait, t.TTL/3), 0)
+	if end := ends.Add(margin - min(margin, slack/2)); end.Before(deadline) {
 		return end
 	}
 	return deadline

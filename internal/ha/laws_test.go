@@ -104,15 +104,6 @@ func jobs(d Decision) []Job {
 	return out
 }
 
-func has[A Action](d Decision) bool {
-	for _, a := range d.Do {
-		if _, ok := a.(A); ok {
-			return true
-		}
-	}
-	return false
-}
-
 func TestNextIsPure(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		mem, v := world(t)
@@ -154,7 +145,7 @@ func TestNoWritesWithoutTheRight(t *testing.T) {
 			return
 		}
 		free := v.Fresh && !v.Cluster.Locked() || v.Fresh && v.stale()
-		if free || v.leading() && v.Now.Before(v.Lease.Deadline) && has[RenewLease](d) {
+		if free || v.leading() && v.Now.Before(v.Lease.Deadline) && contains[RenewLease](d) {
 			return
 		}
 		t.Fatalf("%s: %v", d.Why, d.Do)
@@ -191,10 +182,10 @@ func TestTheKeyIsTakenOnlyWhenFree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		mem, v := world(t)
 		_, d := Next(mem, v)
-		if has[AcquireLeader](d) && (v.Cluster.Locked() || !v.Fresh) {
+		if contains[AcquireLeader](d) && (v.Cluster.Locked() || !v.Fresh) {
 			t.Fatalf("acquires a key that is held: %s", d.Why)
 		}
-		if has[AcquireLeader](d) && v.Self.Tags.NoFailover() && !v.Server.Primary() && !mem.Bootstrapped {
+		if contains[AcquireLeader](d) && v.Self.Tags.NoFailover() && !v.Server.Primary() && !mem.Bootstrapped {
 			t.Fatalf("acquires although tagged nofailover: %s", d.Why)
 		}
 	})
@@ -264,7 +255,7 @@ func TestFailsafeKeepsItsWord(t *testing.T) {
 		if !v.Settings.FailsafeMode || v.Settings.Pause || v.Server.Primary() || mem.Bootstrapped || !agreed && !unnamed {
 			return
 		}
-		if _, d := Next(mem, v); has[AcquireLeader](d) {
+		if _, d := Next(mem, v); contains[AcquireLeader](d) {
 			t.Fatalf("races: %s", d.Why)
 		}
 	})

@@ -68,7 +68,7 @@ func pausedVacant(mem *Memory, v View) (Decision, bool) {
 		return do("paused: nobody leads, and this primary is on an older timeline than the cluster"), true
 	case v.Server.Primary():
 		return do("paused: nobody leads and this server is the primary: taking the leader key", AcquireLeader{}).again(), true
-	case chosen(v) && mem.Wiped && v.Now.Sub(mem.VacantSince) < v.Settings.TTL:
+	case chosen(v) && primaryFirst(mem, v):
 		return do("paused: this member was chosen to lead, but the documents were lost: a running primary comes first").wake(raceEvery), true
 	case chosen(v):
 		return do("paused: this member was chosen to lead: taking the leader key", AcquireLeader{}).again(), true

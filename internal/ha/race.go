@@ -88,8 +88,7 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 		// A leader that lost its key like that has a ttl to take it back, which is also how long it may believe in its lease
 		// while it is cut off. Who it was, and whom to ask, stood in the documents too. That they are back says only that
 		// somebody knew them.
-		waited := v.Now.Sub(mem.VacantSince) >= v.Settings.TTL
-		checks = append(checks, check("documents", waited, "a running primary had a ttl to take the key", "the documents were lost: a running primary comes first"))
+		checks = append(checks, check("documents", !primaryFirst(mem, v), "a running primary had a ttl to take the key", "the documents were lost: a running primary comes first"))
 	}
 	if v.Settings.FailsafeMode {
 		checks = append(checks, failsafeChecks(mem, v)...)
@@ -110,6 +109,12 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 		checks = append(checks, peerCheck(v, name, gaveUp))
 	}
 	return checks
+}
+
+// primaryFirst reports whether the documents were lost, and a primary that lost its key with them still has time to take
+// it back.
+func primaryFirst(mem *Memory, v View) bool {
+	return mem.Wiped && v.Now.Sub(mem.VacantSince) < v.Settings.TTL
 }
 
 // check makes a Check with the sentence that fits its verdict.

@@ -19,7 +19,7 @@
 // between the renewal and the feeding, is not passed on. Devices count in seconds; a fraction is cut off.
 //
 // The two lines in software take a sixth of ttl before their deadline. Without a device that is the end of the lease;
-// with an active one it is State.Ends where that comes first, because a DCS that is out of order must not reset the
+// with an active one it is Timer where that comes first, because a DCS that is out of order must not reset the
 // hosts of a cluster whose agents are well.
 //
 // The device does not know what a server is. It is active only while one here accepts writes or is about to, and a host

@@ -73,9 +73,6 @@ type State struct {
 	Usable bool
 	// Active is true from the activation on, until the timer was ended.
 	Active bool
-	// Ends is when an active device resets the host unless it is fed again, and Timeout what it is set to.
-	Ends    time.Time
-	Timeout time.Duration
 	// Trouble says why it is not usable.
 	Trouble string
 }
@@ -114,9 +111,6 @@ func (w *Watchdog) State(t Terms) State {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := State{Wanted: w.cfg.Mode != Off, Required: w.cfg.Mode == Required, Active: w.active != nil}
-	if s.Active {
-		s.Ends, s.Timeout = w.fed.Add(w.set), w.set
-	}
 	if !s.Wanted {
 		return s
 	}
@@ -136,6 +130,22 @@ func (w *Watchdog) State(t Terms) State {
 	// A call under way is no trouble for a device that is active and fed in time.
 	s.Usable = err == nil || s.Active && errors.Is(err, ErrBusy)
 	return s
+}
+
+// Timer is when an active device resets the host unless it is fed, and how long it counts; zero when none is active. It
+// asks nobody.
+func (w *Watchdog) Timer() (ends time.Time, timeout time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.timer()
+}
+
+// timer is the same with w.mu held.
+func (w *Watchdog) timer() (ends time.Time, timeout time.Duration) {
+	if w.active == nil {
+		return time.Time{}, 0
+	}
+	return w.fed.Add(w.set), w.set
 }
 
 // call runs one call of the device and waits for it, for a moment. What comes later counts all the same.

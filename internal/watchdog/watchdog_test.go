@@ -46,12 +46,11 @@ func TestTestingDriver(t *testing.T) {
 	do(t, w.Activate(usual()))
 	do(t, w.Activate(usual()))
 	do(t, w.Keepalive(usual(), time.Now()))
-	s := w.State(usual())
-	if left := time.Until(s.Ends); left <= 20*time.Second || left > 25*time.Second || s.Timeout != 25*time.Second {
-		t.Errorf("fed just now, and the host is reset in %s of %s", left, s.Timeout)
+	ends, timeout := w.Timer()
+	if left := time.Until(ends); left <= 20*time.Second || left > 25*time.Second || timeout != 25*time.Second {
+		t.Errorf("fed just now, and the host is reset in %s of %s", left, timeout)
 	}
-	s.Ends, s.Timeout = time.Time{}, 0
-	if s != (State{Wanted: true, Usable: true, Active: true}) {
+	if s := w.State(usual()); s != (State{Wanted: true, Usable: true, Active: true}) {
 		t.Errorf("active: %+v", s)
 	}
 	do(t, w.Disable())
