@@ -3,6 +3,7 @@ package etcd3
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"golang.org/x/sys/unix"
 
 	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/kv/embedded"
@@ -56,10 +58,25 @@ type process struct {
 	cmd *exec.Cmd
 }
 
+// signal sends the signal, and for SIGSTOP returns when every thread stands: until then a member on a busy machine may
+// still answer a call.
 func (p process) signal(t *testing.T, signal syscall.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(signal); err != nil {
 		t.Fatalf("signal %v to %s: %v", signal, p.url, err)
+	}
+	if signal != syscall.SIGSTOP {
+		return
+	}
+	for {
+		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WSTOPPED, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("wait until %s stands: %v", p.url, err)
+		}
+		return
 	}
 }
 
