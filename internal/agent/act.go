@@ -73,10 +73,13 @@ func (a *Agent) do(ctx context.Context, v ha.View, action ha.Action) error {
 		return a.activateWatchdog()
 	case ha.DisableWatchdog:
 		return a.disableWatchdog()
+	case ha.SetSyncNames, ha.EmitWAL, ha.AdmitClients:
+		return a.toldServer(ctx, action)
 	case ha.Exit:
 		return nil
 	case ha.AcquireLeader, ha.AdoptLeader, ha.RenewLease, ha.WriteStatus, ha.ReleaseLeader, ha.CreateInitialize, ha.WriteInitialize,
-		ha.DeleteInitialize, ha.WriteConfig, ha.WriteHistory, ha.ClearFailover, ha.PromiseFailsafe:
+		ha.DeleteInitialize, ha.WriteConfig, ha.WriteHistory, ha.ClearFailover, ha.PromiseFailsafe,
+		ha.WriteSync, ha.DeleteSync:
 		limit := max(a.budget(time.Now()), time.Millisecond)
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: %w", action, kv.ErrUnavailable))
 		defer cancel()
@@ -115,9 +118,15 @@ func (a *Agent) write(ctx context.Context, v ha.View, action ha.Action) error {
 		return a.writeHistory(ctx, v)
 	case ha.ClearFailover:
 		return a.dcs.WriteFailover(ctx, cluster.Failover{}, action.Version)
+	case ha.WriteSync:
+		_, err := a.dcs.WriteSync(ctx, action.Promise)
+		return err
+	case ha.DeleteSync:
+		return a.dcs.DeleteSync(ctx, action.Version)
 	case ha.PromiseFailsafe:
 		return a.promise(ctx, action.Members)
-	case ha.StartJob, ha.AskPeers, ha.AskUpstream, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog, ha.Refuse, ha.Exit:
+	case ha.StartJob, ha.AskPeers, ha.AskUpstream, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog, ha.SetSyncNames, ha.EmitWAL,
+		ha.AdmitClients, ha.Refuse, ha.Exit:
 	}
 	return fmt.Errorf("%s is not for the DCS", action)
 }

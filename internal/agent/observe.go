@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/ha"
 	"github.com/pgbaton/pgbaton/internal/postgres"
 	"github.com/pgbaton/pgbaton/internal/wal"
@@ -175,6 +176,9 @@ type lastServer struct {
 	follows string
 	address string
 	remote  bool
+	// senders and syncNames are of the last answer.
+	senders   []ha.Sender
+	syncNames guc.SyncNames
 	// crashed is true while the server is down without having been told to stop.
 	crashed bool
 }
@@ -211,8 +215,9 @@ func (a *Agent) serverFacts(st postgres.Status) ha.Server {
 		CanRewind: a.options.UseRewind && st.Control.Rewindable(),
 		SetAside:  len(a.pg.Kept()) > 0,
 		Started:   st.PostmasterStarted, Version: st.ServerVersion, PendingRestart: len(st.PendingRestart) > 0,
-		ReplayPaused: st.ReplayPaused, Led: st.Led,
+		ReplayPaused: st.ReplayPaused, Led: st.Led, Held: st.Held,
 	}
+	a.server.sync(&s, st)
 	if st.Err != nil && s.Data == ha.DataCluster && !s.SystemID.Valid() {
 		s.Data, s.Trouble = ha.DataUnknown, st.Err.Error()
 	}

@@ -37,6 +37,8 @@ type DCS interface {
 	WriteHistory(ctx context.Context, h cluster.History) error
 	WriteStatus(ctx context.Context, s cluster.Status) error
 	WriteFailsafe(ctx context.Context, members map[string]string) error
+	WriteSync(ctx context.Context, promise cluster.Sync) (cluster.Version, error)
+	DeleteSync(ctx context.Context, old cluster.Version) error
 }
 
 // Postgres is what the agent needs of the server. Every job of it may be called again after it was cancelled.
@@ -55,6 +57,10 @@ type Postgres interface {
 	Checkpoint(ctx context.Context) error
 	Reload(ctx context.Context, s postgres.Settings) (bool, error)
 	Reread() (bool, error)
+
+	SetSyncNames(ctx context.Context, n postgres.SyncNames) error
+	EmitWAL(ctx context.Context) error
+	AdmitClients(ctx context.Context) error
 
 	// Activity says in a few words what the job under way is doing, and since when; empty when there is nothing to say.
 	Activity() (what string, since time.Time)

@@ -21,7 +21,7 @@ const module = "github.com/pgbaton/pgbaton/"
 func floors() [][]string {
 	return [][]string{
 		0: {"wal", "cluster", "guc", "secret", "marathon/app"},
-		1: {"ha", "route", "health", "marathon/deploy", "marathon/place"},
+		1: {"ha", "quorum", "slots", "route", "health", "marathon/deploy", "marathon/place"},
 		2: {
 			"kv", "kv/etcd3", "kv/memory", "kv/embedded", "dcs", "postgres", "process", "guard", "watchdog", "callback", "service", "client", "haproxy", "config", "clock",
 			"marathon/store", "marathon/driver", "marathon/driver/local",
@@ -33,7 +33,7 @@ func floors() [][]string {
 // sharedRooms are the packages that others of their own floor may import: ports, and vocabulary without which a
 // neighbour could not speak.
 func sharedRooms() []string {
-	return []string{"kv", "marathon/driver", "process", "clock", "wal", "secret", "guc", "marathon/place", "supervise"}
+	return []string{"kv", "marathon/driver", "process", "clock", "wal", "secret", "guc", "quorum", "slots", "marathon/place", "supervise"}
 }
 
 // laboratory packages are imported by tests and other laboratory packages only.

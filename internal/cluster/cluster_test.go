@@ -28,7 +28,7 @@ func TestDocumentsAsStored(t *testing.T) {
 		"switchover":     {Failover{Leader: "a", Candidate: "b"}.JSON(), `{"leader":"a","member":"b"}`},
 		"failover":       {Failover{Candidate: "b"}.JSON(), `{"member":"b"}`},
 		"status":         {Status{Optime: 7, Slots: map[string]wal.LSN{"b": 2, "a": 1}}.JSON(), `{"optime":7,"slots":{"a":1,"b":2}}`},
-		"sync":           {Sync{Leader: "a", Quorum: 1, Standby: []string{"c", "b"}}.JSON(), `{"leader":"a","quorum":1,"sync_standby":"b,c"}`},
+		"sync":           {Sync{Leader: "a", Quorum: 1, Voters: []string{"c", "b"}}.JSON(), `{"leader":"a","quorum":1,"sync_standby":"b,c"}`},
 		"sync, nobody":   {Sync{Leader: "a"}.JSON(), `{"leader":"a","quorum":0,"sync_standby":null}`},
 		"history, empty": {History{Present: true}.JSON(), `[]`},
 		"history": {
@@ -69,7 +69,7 @@ func TestOldAndBrokenDocumentsAreTolerated(t *testing.T) {
 	if c := ParseConfig("[]"); c.Data != nil {
 		t.Errorf("a list is no configuration: %+v", c)
 	}
-	if s := ParseSync(`{"sync_standby":"a"}`); s.Leader != "" || len(s.Standby) != 0 {
+	if s := ParseSync(`{"sync_standby":"a"}`); s.Leader != "" || len(s.Voters) != 0 {
 		t.Errorf("sync without a leader promises nothing: %+v", s)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -54,9 +55,44 @@ type Settings struct {
 	Standby StandbyCluster
 	// MaxTimelinesHistory is how many lines of the history key are kept; zero keeps all.
 	MaxTimelinesHistory int
+	// Synchronous says whom commits wait for (synchronous_mode). See Sync.
+	Synchronous SyncMode
+	// SynchronousStrict lets commits wait even when there is no synchronous standby.
+	SynchronousStrict bool
+	// SynchronousNodes is how many standbys a commit waits for (synchronous_node_count); zero only where not strict.
+	SynchronousNodes int
+	// MaximumLagOnSyncNode in bytes: a standby further behind the best one does not become synchronous; zero sets no limit.
+	MaximumLagOnSyncNode uint64
+	// PrimaryStopTimeout is how long a primary may take to stop in synchronous mode before it is stopped by force; zero:
+	// as long as it takes.
+	PrimaryStopTimeout time.Duration
+	// MemberSlotsTTL is how long the slot of a member that is away is kept; zero: not at all.
+	MemberSlotsTTL time.Duration
+	// Slots are the permanent slots, by name. IgnoreSlots are those that are somebody else's.
+	Slots       map[string]Slot
+	IgnoreSlots []Slot
 	// Parameters are the PostgreSQL settings of the dynamic configuration.
 	Parameters map[string]any
 	UseSlots   bool
+}
+
+// SyncMode is synchronous_mode.
+type SyncMode string
+
+// The modes. With SyncOn every commit waits for the chosen standbys, with SyncQuorum for any SynchronousNodes of all that
+// keep up.
+const (
+	SyncOff    SyncMode = ""
+	SyncOn     SyncMode = "on"
+	SyncQuorum SyncMode = "quorum"
+)
+
+// Sync is the mode in force: a standby cluster has none, because it accepts no writes.
+func (s Settings) Sync() SyncMode {
+	if s.Standby.Active() {
+		return SyncOff
+	}
+	return s.Synchronous
 }
 
 // StandbyCluster says where a standby cluster gets its WAL from.
@@ -81,6 +117,7 @@ const (
 	defaultRetryTimeout, minRetryTimeout = 10, 3
 	defaultMaximumLag                    = 1 << 20
 	defaultPrimaryStartTimeout           = 300
+	defaultMemberSlotsTTL                = 1800
 )
 
 // Settings applies defaults and bounds to the document.
@@ -92,6 +129,11 @@ func (c Config) Settings() Settings {
 	pg, _ := c.Data["postgresql"].(map[string]any)
 	parameters, _ := pg["parameters"].(map[string]any)
 	start := c.int("primary_start_timeout", c.int("master_start_timeout", defaultPrimaryStartTimeout))
+	stop := c.int("primary_stop_timeout", c.int("master_stop_timeout", 0))
+	strict, least := truthy(c.Data["synchronous_mode_strict"]), 0
+	if strict {
+		least = 1
+	}
 	return Settings{
 		TTL:                  seconds(ttl),
 		LoopWait:             seconds(loopWait),
@@ -103,9 +145,28 @@ func (c Config) Settings() Settings {
 		FailsafeMode:         truthy(c.Data["failsafe_mode"]),
 		Standby:              c.standby(),
 		MaxTimelinesHistory:  max(c.int("max_timelines_history", 0), 0),
+		Synchronous:          syncMode(c.Data["synchronous_mode"]),
+		SynchronousStrict:    strict,
+		SynchronousNodes:     max(c.int("synchronous_node_count", 1), least),
+		MaximumLagOnSyncNode: uint64(max(c.int("maximum_lag_on_syncnode", -1), 0)),
+		PrimaryStopTimeout:   seconds(max(stop, 0)),
+		MemberSlotsTTL:       c.span("member_slots_ttl", defaultMemberSlotsTTL),
+		Slots:                c.slots(),
+		IgnoreSlots:          c.ignoreSlots(),
 		Parameters:           parameters,
 		UseSlots:             pg["use_slots"] == nil || truthy(pg["use_slots"]),
 	}
+}
+
+// syncMode reads synchronous_mode: a word or a boolean.
+func syncMode(v any) SyncMode {
+	if text, isText := v.(string); isText && strings.EqualFold(text, string(SyncQuorum)) {
+		return SyncQuorum
+	}
+	if truthy(v) {
+		return SyncOn
+	}
+	return SyncOff
 }
 
 func (c Config) standby() StandbyCluster {
@@ -160,6 +221,22 @@ func (c Config) int(name string, otherwise int) int {
 		}
 	}
 	return otherwise
+}
+
+// span reads a time: a number of seconds, or a text with a unit that PostgreSQL knows.
+func (c Config) span(name string, otherwise int) time.Duration {
+	text, isText := c.Data[name].(string)
+	digits := strings.TrimRight(text, " smindhu")
+	n, err := strconv.Atoi(strings.TrimSpace(digits))
+	if !isText || err != nil {
+		return seconds(max(c.int(name, otherwise), 0))
+	}
+	units := map[string]time.Duration{"": time.Second, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+	unit, known := units[strings.TrimSpace(text[len(digits):])]
+	if !known {
+		return seconds(otherwise)
+	}
+	return max(time.Duration(n)*unit, 0)
 }
 
 func truthy(v any) bool {

@@ -114,13 +114,35 @@ func (s Status) JSON() string {
 	}{s.Optime, s.Slots, s.RetainSlots})
 }
 
-// Sync is the promise about synchronous standbys.
+// Sync is the promise about synchronous standbys: which members hold every commit that was acknowledged. One of the
+// voters, or the leader, may win a vacant leader key when it and Quorum more of them hold no newer WAL than it does.
 type Sync struct {
-	Leader  string
-	Quorum  int
-	Standby []string
+	// Leader is the primary that made the promise; empty when none is made.
+	Leader string
+	Quorum int
+	// Voters are the members beside the leader, sorted.
+	Voters []string
 
 	Version Version
+}
+
+// Made reports whether anything is promised.
+func (s Sync) Made() bool { return s.Leader != "" }
+
+// Votes reports whether a member is the leader or a voter of the promise. Names are compared without case, as
+// PostgreSQL compares the names of standbys.
+func (s Sync) Votes(name string) bool {
+	return s.Made() && (strings.EqualFold(s.Leader, name) || s.Names(name))
+}
+
+// Names reports whether a member is a voter, without case.
+func (s Sync) Names(name string) bool {
+	return slices.ContainsFunc(s.Voters, func(v string) bool { return strings.EqualFold(v, name) })
+}
+
+// Says reports whether two promises say the same, whatever their versions.
+func (s Sync) Says(other Sync) bool {
+	return s.Leader == other.Leader && s.Quorum == other.Quorum && slices.Equal(s.Voters, other.Voters)
 }
 
 // ParseSync reads the sync key. Without a leader the whole document promises nothing.
@@ -139,17 +161,18 @@ func ParseSync(value string) Sync {
 	}
 	for name := range strings.SplitSeq(doc.Standby, ",") {
 		if name = strings.TrimSpace(name); name != "" {
-			s.Standby = append(s.Standby, name)
+			s.Voters = append(s.Voters, name)
 		}
 	}
+	slices.Sort(s.Voters)
 	return s
 }
 
 // JSON renders the document with its three keys in their order.
 func (s Sync) JSON() string {
 	var standby any
-	if len(s.Standby) > 0 {
-		standby = strings.Join(slices.Sorted(slices.Values(s.Standby)), ",")
+	if len(s.Voters) > 0 {
+		standby = strings.Join(slices.Sorted(slices.Values(s.Voters)), ",")
 	}
 	return compact(struct {
 		Leader  string `json:"leader"`

@@ -144,6 +144,23 @@ func (t Tags) priority(name string) int {
 	return 1
 }
 
+// NoSync reports whether the member must never become a synchronous standby: the tag nosync decides where it is given, even
+// as false, else a sync_priority below one.
+func (t Tags) NoSync() bool {
+	if _, given := t["nosync"]; given {
+		return t.Bool("nosync")
+	}
+	return t.priority("sync_priority") <= 0
+}
+
+// SyncPriority orders the members for the choice of synchronous standbys, the highest first. Zero never becomes one.
+func (t Tags) SyncPriority() int {
+	if t.NoSync() {
+		return 0
+	}
+	return max(t.priority("sync_priority"), 1)
+}
+
 // CloneFrom reports whether the member asks to be the source of base backups.
 func (t Tags) CloneFrom() bool { return t.Bool("clonefrom") }
 

@@ -65,7 +65,7 @@ func TestEveryKeyIsWrittenAsOthersReadIt(t *testing.T) {
 			})
 		},
 		"sync": func() error {
-			_, err := s.WriteSync(ctx, cluster.Sync{Leader: "n1", Standby: []string{"n3", "n2"}})
+			_, err := s.WriteSync(ctx, cluster.Sync{Leader: "n1", Voters: []string{"n3", "n2"}})
 			return err
 		},
 		"failsafe": func() error {

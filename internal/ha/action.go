@@ -1,12 +1,14 @@
 package ha
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -50,6 +52,20 @@ type (
 	WriteHistory struct{}
 	// ClearFailover empties the failover key of that version.
 	ClearFailover struct{ Version cluster.Version }
+	// WriteSync promises in the sync key, over the version in it, which members hold every acknowledged commit.
+	WriteSync struct{ Promise cluster.Sync }
+	// DeleteSync withdraws the promise of that version: there are no synchronous standbys any more.
+	DeleteSync struct{ Version cluster.Version }
+	// SetSyncNames makes the server's commits wait for these standbys. Done: every process of the server goes by it. With
+	// Release the server goes back to what an operator configured.
+	SetSyncNames struct {
+		Names   guc.SyncNames
+		Release bool
+	}
+	// EmitWAL writes a record that changes nothing, because an idle server's WAL does not move.
+	EmitWAL struct{}
+	// AdmitClients lets in the clients that a start with Hold kept out.
+	AdmitClients struct{}
 	// PromiseFailsafe says in the failsafe key whom a primary without the DCS has to ask.
 	PromiseFailsafe struct{ Members map[string]string }
 	// AskFailsafe asks all members of the failsafe key, each at its REST address, whether this one may go on as the
@@ -89,6 +105,11 @@ func (DeleteInitialize) action() {}
 func (WriteConfig) action()      {}
 func (WriteHistory) action()     {}
 func (ClearFailover) action()    {}
+func (WriteSync) action()        {}
+func (DeleteSync) action()       {}
+func (SetSyncNames) action()     {}
+func (EmitWAL) action()          {}
+func (AdmitClients) action()     {}
 func (PromiseFailsafe) action()  {}
 func (AskFailsafe) action()      {}
 func (ActivateWatchdog) action() {}
@@ -115,7 +136,19 @@ func (DeleteInitialize) String() string  { return "delete initialize key" }
 func (WriteConfig) String() string       { return "write config" }
 func (WriteHistory) String() string      { return "write history" }
 func (ClearFailover) String() string     { return "clear failover key" }
-func (PromiseFailsafe) String() string   { return "write failsafe" }
+func (a WriteSync) String() string {
+	return fmt.Sprintf("write sync: leader %s, quorum %d of %s", a.Promise.Leader, a.Promise.Quorum, list(a.Promise.Voters))
+}
+func (DeleteSync) String() string { return "delete sync" }
+func (a SetSyncNames) String() string {
+	if a.Release {
+		return "leave synchronous_standby_names to the configuration"
+	}
+	return "set synchronous_standby_names to '" + a.Names.String() + "'"
+}
+func (EmitWAL) String() string         { return "write a record that changes nothing" }
+func (AdmitClients) String() string    { return "let clients in" }
+func (PromiseFailsafe) String() string { return "write failsafe" }
 func (a AskFailsafe) String() string {
 	return "ask failsafe " + list(slices.Sorted(maps.Keys(a.Members)))
 }
@@ -175,6 +208,9 @@ type Job struct {
 	Immediate bool
 	// Discard says that JobReplace removes data that were set aside before, because the configuration says so.
 	Discard bool
+	// Hold says that JobStart or JobRestart of a primary keeps clients out until AdmitClients: what a crash left visible and
+	// was never acknowledged has to reach the synchronous standbys first.
+	Hold bool
 	// Until is when JobStop must be through, by force if need be; zero sets no such bound.
 	Until time.Time
 	// Timeout is how long JobStart or JobRestart of a leader may take before another member is preferred; zero leaves it to

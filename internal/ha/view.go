@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -140,10 +141,25 @@ type Server struct {
 	Led wal.Timeline
 	// Control is what the control file of a stopped server says.
 	Control Control
+	// SyncNames is synchronous_standby_names as a running server goes by it. Senders are those that stream WAL from it.
+	SyncNames guc.SyncNames
+	Senders   []Sender
+	// Held is true while clients are kept out, as a start that held them said.
+	Held bool
 	// CanRewind is true when pg_rewind is there, allowed, and its preconditions hold.
 	CanRewind bool
 	// SetAside is true when an older failed data directory is already kept beside this one.
 	SetAside bool
+}
+
+// Sender is one standby that streams WAL from the server.
+type Sender struct {
+	// Name is the standby's application name, which is that of the member.
+	Name string
+	// SyncState is PostgreSQL's word for it: async, potential, sync or quorum.
+	SyncState string
+	// Sent and Flushed are how far the WAL was sent, and is safe on the standby's disk.
+	Sent, Flushed wal.LSN
 }
 
 // Primary reports whether the server accepts writes.

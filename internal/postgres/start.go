@@ -22,6 +22,8 @@ type StartOptions struct {
 	// SystemID is the cluster's; a data directory with another one is refused with ErrForeign (rule S6).
 	// Empty: not known yet.
 	SystemID wal.SystemID
+	// Hold keeps clients out of a primary until AdmitClients; the agent's own roles and standbys get in.
+	Hold bool
 	// Timeout is how long it may take. Zero: as long as ctx lasts.
 	Timeout time.Duration
 }

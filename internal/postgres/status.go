@@ -100,6 +100,10 @@ type Status struct {
 	Replication []Receiver
 	// PendingRestart are the settings that need a restart, by name.
 	PendingRestart map[string]Pending
+	// SyncNames is synchronous_standby_names as the server goes by it.
+	SyncNames string
+	// Held is true while clients are kept out since a start that said so; see AdmitClients. It is known without an answer.
+	Held bool
 }
 
 // Receiver is one connection that receives WAL from this server (pg_stat_replication); the JSON is that
@@ -111,6 +115,9 @@ type Receiver struct {
 	State        string  `json:"state"`
 	SyncState    string  `json:"sync_state"`
 	SyncPriority int     `json:"sync_priority"`
+	// Sent and Flushed are how far the WAL was sent, and is safe on the receiver's disk; zero when that is not known.
+	Sent    wal.LSN `json:"-"`
+	Flushed wal.LSN `json:"-"`
 }
 
 // Pending is one setting that runs with another value than is wanted. Wanted is "?" when another file

@@ -95,7 +95,7 @@ func documentsAreSwapped(t *testing.T, s scope) {
 		{
 			"sync",
 			func(old cluster.Version) error {
-				version, err := n1.WriteSync(limit(t), cluster.Sync{Leader: "n1", Standby: []string{"n2"}, Version: old})
+				version, err := n1.WriteSync(limit(t), cluster.Sync{Leader: "n1", Voters: []string{"n2"}, Version: old})
 				if err == nil && version != n1.load(t).Sync.Version {
 					t.Errorf("got version %d, want %d", version, n1.load(t).Sync.Version)
 				}
