@@ -182,6 +182,29 @@ func TestManualRequests(t *testing.T) {
 	}
 }
 
+func TestManualRequestsInSynchronousMode(t *testing.T) {
+	cases := []struct {
+		path, body, voter string
+		code              int
+		text              string
+	}{
+		{"/switchover", `{"leader":"n1","candidate":"n2"}`, "n2", 200, `Successfully switched over to "n2"`},
+		{"/switchover", `{"leader":"n1","candidate":"n3"}`, "n2", 412, "candidate name does not match with sync_standby"},
+		{"/failover", `{"leader":"n1","candidate":"n3"}`, "n2", 412, "candidate name does not match with sync_standby"},
+		{"/switchover", `{"leader":"n1"}`, "n9", 412, "switchover is not possible: can not find sync_standby"},
+		{"/failover", `{"candidate":"n2"}`, "n3", 200, `Successfully failed over to "n2"`},
+	}
+	for _, c := range cases {
+		a := agentLedBy("n1")
+		a.now.Cluster.Config.Data = map[string]any{"synchronous_mode": true}
+		a.now.Cluster.Sync = cluster.Sync{Leader: "n1", Voters: []string{c.voter}}
+		a.next = []*health.Snapshot{led("n2", cluster.Failover{Leader: "n1"})}
+		if code, text := request(t, a, http.MethodPost, c.path, c.body); code != c.code || text != c.text || a.written.Requested() != (code == 200) {
+			t.Errorf("%s %s: %d %s, written %+v", c.path, c.body, code, text, a.written)
+		}
+	}
+}
+
 func TestNoGoodCandidate(t *testing.T) {
 	a := agentLedBy("n1")
 	a.peers = map[string]ha.Peer{}

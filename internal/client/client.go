@@ -162,6 +162,8 @@ func (c *Client) Alive(ctx context.Context, m cluster.Member) bool {
 type Answer struct {
 	Code int
 	Text string
+	// Position is how far the WAL of a member reaches that agrees to a primary without the DCS; zero when it does not say.
+	Position wal.LSN
 }
 
 // OK reports whether the request was granted.
@@ -192,5 +194,5 @@ func (c *Client) Send(ctx context.Context, method, target string, body any) (Ans
 	if err != nil {
 		return Answer{}, fmt.Errorf("read the answer of %s: %w", req.URL.Host, err)
 	}
-	return Answer{Code: resp.StatusCode, Text: strings.TrimSpace(string(text))}, nil
+	return Answer{Code: resp.StatusCode, Text: strings.TrimSpace(string(text)), Position: position(resp.Header)}, nil
 }

@@ -97,22 +97,42 @@ func (c Cluster) Timeline() wal.Timeline {
 	return c.History.Lines[len(c.History.Lines)-1].Timeline + 1
 }
 
-// RoleOf is a member's role as operators see it: leader, standby_leader or replica, whatever the member says
-// of itself.
+// The roles of replicas that synchronous mode counts on, as operators see them. They say replica of themselves.
+const (
+	RoleSyncStandby   = "sync_standby"
+	RoleQuorumStandby = "quorum_standby"
+)
+
+// RoleOf is a member's role as operators see it: leader, standby_leader, sync_standby or quorum_standby for those whom the
+// promise of synchronous mode counts on, or replica, whatever the member says of itself.
 func (c Cluster) RoleOf(m Member) string {
 	switch {
-	case m.Name != c.Leader.Name:
-		return string(RoleReplica)
-	case m.Role == RoleStandbyLeader:
+	case m.Name == c.Leader.Name && m.Role == RoleStandbyLeader:
 		return string(RoleStandbyLeader)
+	case m.Name == c.Leader.Name:
+		return "leader"
 	}
-	return "leader"
+	return c.Config.Settings().SyncRole(c.Sync, m.Name)
+}
+
+// SyncRole is the role of a member that does not lead, by name. Promises that were made before synchronous mode was turned
+// off count for nothing.
+func (s Settings) SyncRole(promise Sync, name string) string {
+	mode := s.Sync()
+	switch {
+	case mode == SyncOff, !promise.Made(), !promise.Names(name):
+		return string(RoleReplica)
+	case mode == SyncQuorum:
+		return RoleQuorumStandby
+	}
+	return RoleSyncStandby
 }
 
 // StateOf is a member's state as operators see it: how it replicates where that is known, else what its
 // server does.
 func (c Cluster) StateOf(m Member) string {
-	if c.RoleOf(m) != "leader" && m.Running() && m.ReplicationState != "" {
+	leads := m.Name == c.Leader.Name && m.Role != RoleStandbyLeader
+	if !leads && m.Running() && m.ReplicationState != "" {
 		return m.ReplicationState
 	}
 	return string(m.State)

@@ -3,10 +3,13 @@ package cluster
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/guc"
 )
 
 // Config is the dynamic configuration in the DCS.
@@ -59,7 +62,7 @@ type Settings struct {
 	Synchronous SyncMode
 	// SynchronousStrict lets commits wait even when there is no synchronous standby.
 	SynchronousStrict bool
-	// SynchronousNodes is how many standbys a commit waits for (synchronous_node_count); zero only where not strict.
+	// SynchronousNodes is how many standbys a commit waits for (synchronous_node_count), at least one.
 	SynchronousNodes int
 	// MaximumLagOnSyncNode in bytes: a standby further behind the best one does not become synchronous; zero sets no limit.
 	MaximumLagOnSyncNode uint64
@@ -130,10 +133,6 @@ func (c Config) Settings() Settings {
 	parameters, _ := pg["parameters"].(map[string]any)
 	start := c.int("primary_start_timeout", c.int("master_start_timeout", defaultPrimaryStartTimeout))
 	stop := c.int("primary_stop_timeout", c.int("master_stop_timeout", 0))
-	strict, least := truthy(c.Data["synchronous_mode_strict"]), 0
-	if strict {
-		least = 1
-	}
 	return Settings{
 		TTL:                  seconds(ttl),
 		LoopWait:             seconds(loopWait),
@@ -146,8 +145,8 @@ func (c Config) Settings() Settings {
 		Standby:              c.standby(),
 		MaxTimelinesHistory:  max(c.int("max_timelines_history", 0), 0),
 		Synchronous:          syncMode(c.Data["synchronous_mode"]),
-		SynchronousStrict:    strict,
-		SynchronousNodes:     max(c.int("synchronous_node_count", 1), least),
+		SynchronousStrict:    truthy(c.Data["synchronous_mode_strict"]),
+		SynchronousNodes:     max(c.int("synchronous_node_count", 1), 1),
 		MaximumLagOnSyncNode: uint64(max(c.int("maximum_lag_on_syncnode", -1), 0)),
 		PrimaryStopTimeout:   seconds(max(stop, 0)),
 		MemberSlotsTTL:       c.span("member_slots_ttl", defaultMemberSlotsTTL),
@@ -225,18 +224,13 @@ func (c Config) int(name string, otherwise int) int {
 
 // span reads a time: a number of seconds, or a text with a unit that PostgreSQL knows.
 func (c Config) span(name string, otherwise int) time.Duration {
-	text, isText := c.Data[name].(string)
-	digits := strings.TrimRight(text, " smindhu")
-	n, err := strconv.Atoi(strings.TrimSpace(digits))
-	if !isText || err != nil {
-		return seconds(max(c.int(name, otherwise), 0))
+	n := int64(c.int(name, otherwise))
+	if text, isText := c.Data[name].(string); isText {
+		if given, ok := guc.ParseInteger(text, "s"); ok {
+			n = given
+		}
 	}
-	units := map[string]time.Duration{"": time.Second, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
-	unit, known := units[strings.TrimSpace(text[len(digits):])]
-	if !known {
-		return seconds(otherwise)
-	}
-	return max(time.Duration(n)*unit, 0)
+	return time.Duration(min(max(n, 0), math.MaxInt32)) * time.Second
 }
 
 func truthy(v any) bool {

@@ -57,12 +57,12 @@ func SlotName(member string) string {
 	return name[:min(len(name), 63)]
 }
 
-// slots reads the permanent slots. Of the option's three names the longest one wins. A slot without a description is a
-// physical one; one that cannot be read is left out.
+// slots reads the permanent slots. Of the option's three names the longest one that lists any wins. One that cannot be read
+// is left out.
 func (c Config) slots() map[string]Slot {
-	for _, option := range []string{"permanent_replication_slots", "permanent_slots", "slots"} {
-		doc, given := c.Data[option].(map[string]any)
-		if !given {
+	for _, option := range slotOptions() {
+		doc, _ := c.Data[option].(map[string]any)
+		if len(doc) == 0 {
 			continue
 		}
 		out := map[string]Slot{}
@@ -76,42 +76,69 @@ func (c Config) slots() map[string]Slot {
 	return nil
 }
 
+// slotOptions are the names under which permanent slots are listed, the longest first.
+func slotOptions() []string {
+	return []string{"permanent_replication_slots", "permanent_slots", "slots"}
+}
+
+// permanentSlot reads a slot's description. Nothing, in all its spellings (null, 0, an empty section), describes a physical
+// slot; one with a database and a plugin is logical even where it does not say so.
 func permanentSlot(name string, v any) (Slot, bool) {
 	doc, isObject := v.(map[string]any)
-	if !ValidSlotName(name) || v != nil && !isObject {
+	s, readable := readSlot(doc)
+	if !ValidSlotName(name) || !isObject && !slices.Contains([]any{nil, false, "", 0, 0.0}, v) || !readable {
 		return Slot{}, false
 	}
-	s := readSlot(doc)
 	s.Name = name
-	if len(doc) == 0 {
+	known := s.Database != "" && s.Plugin != ""
+	if s.Type == "" {
 		s.Type = PhysicalSlot
+		if known {
+			s.Type = LogicalSlot
+		}
+	}
+	if !slices.Contains([]string{"", "primary", "standby"}, s.ClusterType) {
+		return Slot{}, false
 	}
 	switch s.Type {
 	case PhysicalSlot:
 		s.Database, s.Plugin = "", ""
+		return s, true
 	case LogicalSlot:
-		return s, s.Database != "" && s.Plugin != ""
-	default:
-		return s, false
+		return s, known
 	}
-	return s, slices.Contains([]string{"", "primary", "standby"}, s.ClusterType)
+	return Slot{}, false
 }
 
+// ignoreSlots reads the patterns of slots that are somebody else's. One that says nothing fits every slot, as it does to
+// Patroni; one that cannot be read is left out.
 func (c Config) ignoreSlots() []Slot {
 	list, _ := c.Data["ignore_slots"].([]any)
 	var out []Slot
 	for _, v := range list {
-		if doc, isObject := v.(map[string]any); isObject && len(doc) > 0 {
-			out = append(out, readSlot(doc))
+		doc, isObject := v.(map[string]any)
+		if s, readable := readSlot(doc); isObject && readable {
+			out = append(out, s)
 		}
 	}
 	return out
 }
 
-func readSlot(doc map[string]any) Slot {
-	text := func(name string) string {
-		s, _ := doc[name].(string)
-		return s
+// readSlot reads a slot's properties; false where one of them is no text.
+func readSlot(doc map[string]any) (Slot, bool) {
+	var s Slot
+	for name, into := range map[string]*string{
+		"name": &s.Name, "type": &s.Type, "database": &s.Database, "plugin": &s.Plugin, "cluster_type": &s.ClusterType,
+	} {
+		v, given := doc[name]
+		if !given || v == nil {
+			continue
+		}
+		text, isText := v.(string)
+		if !isText {
+			return Slot{}, false
+		}
+		*into = text
 	}
-	return Slot{Name: text("name"), Type: text("type"), Database: text("database"), Plugin: text("plugin"), ClusterType: text("cluster_type")}
+	return s, true
 }

@@ -37,6 +37,10 @@ func (c *checker) check(path string, node *yaml.Node, o option) {
 		c.section(path, node, o.in)
 	case slices.Contains([]kind{texts, hosts, options, values}, o.kind):
 		c.many(path, node, o)
+	case o.kind == slots:
+		c.slots(path, node)
+	case o.kind == patterns:
+		c.patterns(path, node)
 	case node.Kind != yaml.ScalarNode:
 		c.say(node, path, "%s is expected, not %s", o.expectation(), describe(node, o))
 	default:
@@ -83,7 +87,7 @@ func (c *checker) many(path string, node *yaml.Node, o option) {
 	switch {
 	case node.Kind == yaml.SequenceNode && o.kind != values:
 		for i, item := range node.Content {
-			c.item(fmt.Sprintf("%s[%d]", path, i+1), target(item), o)
+			c.item(indexed(path, i), target(item), o)
 		}
 	case node.Kind == yaml.MappingNode && (o.kind == values || o.kind == options):
 		for i := 1; i < len(node.Content); i += 2 {
@@ -132,7 +136,9 @@ func (c *checker) scalar(path string, node *yaml.Node, o option) {
 		}
 	case handed:
 		normalise(node)
-	case section, text, password, texts, hosts, options, values, anything:
+	case span:
+		c.span(path, node)
+	case section, text, password, texts, hosts, options, values, slots, patterns, anything:
 	}
 }
 
@@ -190,6 +196,12 @@ func (o option) expectation() string {
 		return "a list of options, or of option: value,"
 	case values, section:
 		return "a section of name: value"
+	case span:
+		return "a number of seconds, or a time as 30min,"
+	case slots:
+		return "a section of slots by their names"
+	case patterns:
+		return "a list of sections with the properties of slots"
 	case text, handed, password, anything:
 	}
 	return "a single value"
@@ -211,6 +223,9 @@ func describe(node *yaml.Node, o option) string {
 	}
 	return fmt.Sprintf("the text %.60q", node.Value)
 }
+
+// indexed is the path of a member of a list, which people count from one.
+func indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i+1) }
 
 func cmpPath(path string) string {
 	if path == "" {

@@ -117,6 +117,7 @@ func TestProblemsNameTheirPlaceAndTheNextStep(t *testing.T) {
 		{"missing things", "name: n", "scope is missing: give the name of the cluster"},
 		{"a name that breaks paths", postgres0 + "\nbootstrap: {}\ntags: {}\n", ""},
 		{"slash in a name", strings.Replace(postgres0, "patroni-{HOST}", "a/b", 1), "may only have letters"},
+		{"the name of nobody", strings.Replace(postgres0, "patroni-{HOST}", "__patroni_strict_sync_replica_placeholder__", 1), "stands for no member at all"},
 		{"no etcd", strings.Replace(postgres0, "etcd:\n  hosts", "x:\n  hosts", 1), "etcd.hosts is missing"},
 		{"bad listen", strings.Replace(postgres0, "0.0.0.0:5432", "0.0.0.0:x", 1), "postgresql.listen"},
 		{"placeholder without value", strings.Replace(postgres0, "{HOST_IP}", "{NO_SUCH}", 1), "set the environment variable NO_SUCH"},

@@ -45,10 +45,52 @@ func layer(own Config, tree *yaml.Node, dynamic map[string]any, env map[string]s
 	if err != nil {
 		warnings = append(warnings, "the cluster's configuration: standby_cluster.create_replica_methods: "+err.Error())
 	}
+	warnings = append(warnings, misspelt(dynamic)...)
 	if methods != nil {
 		cfg.Postgres.RemoteMethods = methods
 	}
 	return cfg, warnings
+}
+
+// misspelt says what is wrong with the dynamic options outside the section postgresql. Agents act on what is left of them: a
+// synchronous_mode that cannot be read is none.
+func misspelt(dynamic map[string]any) []string {
+	var node yaml.Node
+	if err := node.Encode(whole(dynamic)); err != nil || node.Kind != yaml.MappingNode {
+		return nil
+	}
+	known := dynamicSchema(nil)
+	known["postgresql"] = is(anything) // overlay looks at it
+	var c checker
+	c.section("", &node, known)
+	var warnings []string
+	for _, said := range slices.Concat(c.problems, c.warnings) {
+		warnings = append(warnings, "the cluster's configuration: "+said)
+	}
+	return warnings
+}
+
+// whole makes integers of the whole numbers of a JSON document, which YAML would write with an exponent.
+func whole(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if n := int64(v); float64(n) == v {
+			return n
+		}
+	case map[string]any:
+		out := map[string]any{}
+		for name, value := range v {
+			out[name] = whole(value)
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, value := range v {
+			out = append(out, whole(value))
+		}
+		return out
+	}
+	return v
 }
 
 // overlay returns a copy of the tree with the options of the shared section that it does not have.

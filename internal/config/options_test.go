@@ -165,6 +165,25 @@ func TestWrongValues(t *testing.T) {
 		{"postgresql: {authentication: {superuser: hidden}}", "superuser: a section with options of its own is expected, not what stands there"},
 		{"bootstrap: {dcs: {ttl: long}}", `bootstrap.dcs.ttl: a whole number, 20 or more, is expected, not the text "long"`},
 		{"bootstrap: {dcs: {synchronous_mode: sometimes}}", "bootstrap.dcs.synchronous_mode: one of on, off, quorum is expected"},
+		{"bootstrap: {dcs: {synchronous_mode: [quorum]}}", "bootstrap.dcs.synchronous_mode: one of on, off, quorum is expected, not a list"},
+		{"bootstrap: {dcs: {synchronous_mode_strict: very}}", `bootstrap.dcs.synchronous_mode_strict: true or false is expected, not the text "very"`},
+		{"bootstrap: {dcs: {synchronous_node_count: two}}", `bootstrap.dcs.synchronous_node_count: a whole number, 1 or more, is expected, not the text "two"`},
+		{"bootstrap: {dcs: {maximum_lag_on_syncnode: 1MB}}", `bootstrap.dcs.maximum_lag_on_syncnode: a whole number, -1 or more, is expected, not the text "1MB"`},
+		{"bootstrap: {dcs: {primary_stop_timeout: 1.5}}", "bootstrap.dcs.primary_stop_timeout: a whole number, 0 or more, is expected, not the number 1.5"},
+		{"bootstrap: {dcs: {member_slots_ttl: 5MB}}", `bootstrap.dcs.member_slots_ttl: a number of seconds, or a time as 30min, is expected, not the text "5MB"`},
+		{"bootstrap: {dcs: {member_slots_ttl: {a: b}}}", "bootstrap.dcs.member_slots_ttl: a number of seconds, or a time as 30min, is expected, not a section"},
+		{"bootstrap: {dcs: {slots: [a]}}", "bootstrap.dcs.slots: a section of slots by their names is expected, not a list"},
+		{"bootstrap: {dcs: {slots: a}}", `bootstrap.dcs.slots: a section of slots by their names is expected, not the text "a"`},
+		{"bootstrap: {dcs: {slots: {a-b: }}}", "bootstrap.dcs.slots.a-b: the name of a slot has small letters, digits and underscores, 63 at most"},
+		{"bootstrap: {dcs: {slots: {a: physical}}}", `bootstrap.dcs.slots.a: a section with the properties of a slot is expected, not the text "physical"`},
+		{"bootstrap: {dcs: {slots: {a: '0'}}}", `bootstrap.dcs.slots.a: a section with the properties of a slot is expected, not the text "0"`},
+		{"bootstrap: {dcs: {permanent_slots: {a: {type: Logical}}}}", `bootstrap.dcs.permanent_slots.a.type: physical or logical is expected, not the text "Logical"`},
+		{"bootstrap: {dcs: {slots: {a: {type: logical, database: app}}}}", "bootstrap.dcs.slots.a: a logical slot needs a database and a plugin"},
+		{"bootstrap: {dcs: {slots: {a: {type: logical, database: 5, plugin: p}}}}", "bootstrap.dcs.slots.a.database: a text is expected, not the number 5"},
+		{"bootstrap: {dcs: {slots: {a: {cluster_type: both}}}}", `bootstrap.dcs.slots.a.cluster_type: primary or standby is expected, not the text "both"`},
+		{"bootstrap: {dcs: {ignore_slots: {name: a}}}", "bootstrap.dcs.ignore_slots: a list of sections with the properties of slots is expected, not a section"},
+		{"bootstrap: {dcs: {ignore_slots: [a]}}", `bootstrap.dcs.ignore_slots[1]: a section with the properties of a slot is expected, not the text "a"`},
+		{"bootstrap: {dcs: {ignore_slots: [{name: a}, {type: both}]}}", `bootstrap.dcs.ignore_slots[2].type: physical or logical is expected, not the text "both"`},
 		{"bootstrap: {dcs: {failsafe_mode: 5}}", "bootstrap.dcs.failsafe_mode: true or false is expected, not the number 5"},
 		{"bootstrap: {dcs: {standby_cluster: [a]}}", "bootstrap.dcs.standby_cluster: a section with options of its own is expected, not a list"},
 		{"bootstrap: {method: x, x: {keep_existing_recovery_conf: perhaps}}", "bootstrap.x.keep_existing_recovery_conf: true or false is expected"},
@@ -215,6 +234,21 @@ func TestWhatIsWorthAWarning(t *testing.T) {
 			"line 21: bootstrap.dcs.ttl: a whole number, 20 or more, is expected, not 5; the nearest allowed value is used",
 		}},
 		{"bootstrap: {dcs: {new_option: {a: b}}}", nil},
+		{"tags: {nosync: true, sync_priority: 2}", []string{
+			"tags.nosync is true and tags.sync_priority is 2, which contradict each other: nosync counts; remove one of them",
+		}},
+		{"tags: {nosync: true, sync_priority: 0}", nil},
+		{"bootstrap: {dcs: {synchronous_node_count: 0}}", []string{
+			"line 21: bootstrap.dcs.synchronous_node_count: a whole number, 1 or more, is expected, not 0; the nearest allowed value is used",
+		}},
+		{"bootstrap: {dcs: {maximum_lag_on_syncnode: -1, member_slots_ttl: 30min, slots: , ignore_slots: []}}", nil},
+		{"bootstrap: {dcs: {member_slots_ttl: -1}}", []string{
+			"line 21: bootstrap.dcs.member_slots_ttl: a time from 0 on is expected, not -1; the nearest allowed value is used",
+		}},
+		{"bootstrap: {dcs: {slots: {a: , b: {}, c: 0, d: no, e: {type: logical, database: app, plugin: pgoutput}, f: {cluster_type: standby, failover: true}}}}", nil},
+		{"bootstrap: {dcs: {ignore_slots: [{name: a, database: b}, {colour: red}]}}", []string{
+			"line 21: bootstrap.dcs.ignore_slots[2]: it has none of name, type, database and plugin, so every slot is left alone",
+		}},
 		{"bootstrap: {users: {a: b}}", []string{"bootstrap.users is not acted on by this version"}},
 	} {
 		if diff := cmp.Diff(c.want, mustParse(t, postgres0+c.text, task()).Warnings); diff != "" {
@@ -284,6 +318,40 @@ func TestWithADynamicConfiguration(t *testing.T) {
 	again, _ := cfg.With(nil)
 	if diff := cmp.Diff(map[string]any{"shared_buffers": "1GB"}, again.Postgres.Parameters); diff != "" || again.Postgres.BeforeStop != nil {
 		t.Errorf("what is gone is still there: %s %v", diff, again.Postgres.BeforeStop)
+	}
+}
+
+// What is wrong with the cluster's configuration is said by every member, and ends none of them.
+func TestMisspeltDynamicOptions(t *testing.T) {
+	_, warnings := mustParse(t, postgres0, task()).With(map[string]any{
+		"ttl": 30.0, "maximum_lag_on_failover": 1048576.0, "maximum_lag_on_syncnode": -1.0, "primary_stop_timeout": 1.5, "loop_wait": 0.0, "pause": false, "synchronous_mode": "qourum", "synchronous_node_count": 2.0, "member_slots_ttl": "1 parsec",
+		"slots": map[string]any{"a": nil, "b": map[string]any{"type": "logical"}}, "ignore_slots": []any{map[string]any{"name": 5.0}},
+		"standby_cluster": map[string]any{"port": 5432.0}, "future": map[string]any{"slots": 1.0},
+	})
+	want := []string{
+		"the cluster's configuration: ignore_slots[1].name: a text is expected, not the number 5",
+		`the cluster's configuration: member_slots_ttl: a number of seconds, or a time as 30min, is expected, not the text "1 parsec"`,
+		"the cluster's configuration: primary_stop_timeout: a whole number, 0 or more, is expected, not the number 1.5",
+		"the cluster's configuration: slots.b: a logical slot needs a database and a plugin",
+		`the cluster's configuration: synchronous_mode: one of on, off, quorum is expected, not the text "qourum"`,
+		"the cluster's configuration: loop_wait: a whole number, 1 or more, is expected, not 0; the nearest allowed value is used",
+	}
+	if diff := cmp.Diff(want, warnings); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A tag that is off is not published, unless it overrules a priority that is given.
+func TestPublishedSyncTags(t *testing.T) {
+	for text, want := range map[string]cluster.Tags{
+		"tags: {nosync: false}":                   {},
+		"tags: {nosync: false, sync_priority: 3}": {"nosync": false, "sync_priority": 3},
+		"tags: {nosync: yes}":                     {"nosync": true},
+		"tags: {sync_priority: 0}":                {"sync_priority": 0},
+	} {
+		if diff := cmp.Diff(want, mustParse(t, postgres0+text, task()).Tags); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
 	}
 }
 

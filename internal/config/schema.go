@@ -18,6 +18,9 @@ const (
 	hosts                // a list of texts, or one text with commas
 	options              // a list of options and of option: value, or a section of them
 	values               // a section of name: value
+	span                 // a time: seconds, or with a unit that PostgreSQL knows
+	slots                // a section of replication slots by name
+	patterns             // a list of what slots have in common
 	anything             // not looked at here
 )
 
@@ -149,12 +152,18 @@ func dynamicSchema(clone []string) map[string]option {
 		"synchronous_node_count":  clamped(1),
 		"synchronous_mode":        oneOf("on", "off", "quorum"),
 		"synchronous_mode_strict": is(flag),
+		"member_slots_ttl":        is(span),
+		"slots":                   is(slots),
+		"permanent_slots":         is(slots), // two other names of it
+		"ignore_slots":            is(patterns),
 		"check_timeline":          is(flag),
 		"failsafe_mode":           is(flag),
 		"pause":                   is(flag),
 		"postgresql":              of(pg),
 		"standby_cluster":         of(remote),
-		others:                    is(anything), // what another version may know
+
+		"permanent_replication_slots": is(slots),
+		others:                        is(anything), // what another version may know
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/guc"
 )
 
 // config turns the document into a Config. All problems are reported at once, each with the option's path.
@@ -30,7 +31,7 @@ func (f *file) config(env map[string]string) (Config, error) {
 		required("scope", f.Scope, "the name of the cluster"),
 		named("scope", f.Scope),
 		required("name", f.Name, "a name for this member that no other member has"),
-		named("name", f.Name),
+		memberNamed(f.Name),
 	}
 	collect := func(e error) { problems = append(problems, e) }
 	cfg.Guard, err = guardWanted(f.Guard, env)
@@ -65,6 +66,14 @@ func named(path, value string) error {
 		return fmt.Errorf("%s: %q may only have letters, digits, dots, dashes and underscores", path, value)
 	}
 	return nil
+}
+
+// memberNamed refuses also the name that stands for nobody.
+func memberNamed(name string) error {
+	if strings.EqualFold(name, guc.NobodySync) {
+		return fmt.Errorf("name: %s stands for no member at all in synchronous mode: give another name", name)
+	}
+	return named("name", name)
 }
 
 func (e etcdFile) config() (Etcd, error) {

@@ -73,8 +73,11 @@ func (t *tool) manual(ctx context.Context, kind, name string, o manualOptions) e
 	if err := t.complete(kind, s.scope, c, &f, o.force); err != nil {
 		return err
 	}
-	if !o.force {
-		if err := t.confirm(question(kind, s.scope, c, f)); err != nil {
+	for _, question := range questions(kind, s.scope, c, f) {
+		if o.force {
+			break
+		}
+		if err := t.confirm(question); err != nil {
 			t.printf("Aborting %s\n", kind)
 			return nil
 		}
@@ -96,10 +99,14 @@ func (t *tool) complete(kind, scope string, c cluster.Cluster, f *cluster.Failov
 		}
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("No candidates found to %s to", kind) //nolint:staticcheck // the text is part of the interface
+		return noCandidates(kind)
 	}
 	if f.Candidate == "" && !force {
-		answer, err := t.prompt(fmt.Sprintf("Candidate ['%s']", strings.Join(names, "', '")), "")
+		offered := offered(kind, c, names)
+		if len(offered) == 0 {
+			return noCandidates(kind)
+		}
+		answer, err := t.prompt(fmt.Sprintf("Candidate ['%s']", strings.Join(offered, "', '")), "")
 		if err != nil {
 			return err
 		}
@@ -117,6 +124,24 @@ func (t *tool) complete(kind, scope string, c cluster.Cluster, f *cluster.Failov
 		return nil
 	}
 	return t.completeSchedule(f, force)
+}
+
+// offered are the candidates from which an operator is asked to choose: a switchover under synchronous_mode: on goes to
+// members that have every commit, and to no other.
+func offered(kind string, c cluster.Cluster, names []string) []string {
+	if kind == "failover" || c.Config.Settings().Sync() != cluster.SyncOn {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !c.Sync.Names(name) })
+}
+
+func noCandidates(kind string) error {
+	return fmt.Errorf("No candidates found to %s to", kind) //nolint:staticcheck // the text is part of the interface
+}
+
+// risky reports whether a failover could go to a member that has not every commit that was acknowledged.
+func risky(kind string, c cluster.Cluster, f cluster.Failover) bool {
+	return kind == "failover" && c.Config.Settings().Sync() != cluster.SyncOff && c.Sync.Made() && !c.Sync.Votes(f.Candidate)
 }
 
 func (t *tool) completeLeader(scope string, c cluster.Cluster, f *cluster.Failover, force bool) error {
@@ -169,6 +194,15 @@ func (t *tool) parseSchedule(text string) (string, error) {
 		return "", fmt.Errorf("Unable to parse scheduled timestamp (%s). It should be in an unambiguous format (e.g. ISO 8601)", text)
 	}
 	return at.Format(time.RFC3339), nil
+}
+
+// questions are those that must all be answered with yes.
+func questions(kind, scope string, c cluster.Cluster, f cluster.Failover) []string {
+	meant := question(kind, scope, c, f)
+	if risky(kind, c, f) {
+		return []string{"Are you sure you want to failover to the asynchronous node " + f.Candidate + "?", meant}
+	}
+	return []string{meant}
 }
 
 func question(kind, scope string, c cluster.Cluster, f cluster.Failover) string {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -30,11 +29,20 @@ func (n SyncNames) Has(name string) bool {
 	return slices.ContainsFunc(n.Names, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
-// Same reports whether two values make commits wait for the same standbys, whatever the order and case of their names.
+// Same reports whether two values make commits wait for the same standbys, whatever the case of their names. Their order
+// counts only where some of them are waited for and others stand by.
 func (n SyncNames) Same(other SyncNames) bool {
 	if n.Any != other.Any || n.Num != other.Num || len(n.Names) != len(other.Names) {
 		return false
 	}
+	if !n.Any && n.Num < len(n.Names) {
+		return slices.EqualFunc(n.Names, other.Names, strings.EqualFold)
+	}
+	return n.within(other) && other.within(n)
+}
+
+// within reports whether every name is one of the other's too.
+func (n SyncNames) within(other SyncNames) bool {
 	return !slices.ContainsFunc(n.Names, func(name string) bool { return !other.Has(name) })
 }
 
@@ -65,71 +73,4 @@ func quoteSync(name string) string {
 		return name
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
-}
-
-var syncToken = regexp.MustCompile(`^\s*("(?:[^"]|"")*"|[A-Za-z_\x80-\xff][A-Za-z_0-9$\x80-\xff]*|[0-9]+|[*(),])`)
-
-// ParseSyncNames reads a value of synchronous_standby_names (PostgreSQL documentation, "synchronous_standby_names"): a list
-// of names, or "[FIRST] 2 (a, b)", or "ANY 2 (a, b)".
-func ParseSyncNames(text string) (SyncNames, error) {
-	tokens, err := syncTokens(text)
-	if err != nil || len(tokens) == 0 {
-		return SyncNames{}, err
-	}
-	n := SyncNames{Num: 1}
-	list := tokens
-	head := 0
-	if word := strings.ToUpper(tokens[0]); (word == "FIRST" || word == "ANY") && len(tokens) > 1 && isNumber(tokens[1]) {
-		n.Any, head = word == "ANY", 1
-	}
-	if isNumber(tokens[head]) && len(tokens) > head+1 && tokens[head+1] == "(" {
-		if n.Num, err = strconv.Atoi(tokens[head]); err != nil || n.Num == 0 {
-			return SyncNames{}, syncError(text)
-		}
-		if tokens[len(tokens)-1] != ")" {
-			return SyncNames{}, syncError(text)
-		}
-		list = tokens[head+2 : len(tokens)-1]
-	} else if head != 0 {
-		return SyncNames{}, syncError(text)
-	}
-	for i, token := range list {
-		if separator := i%2 == 1; separator != (token == ",") || token == "(" || token == ")" {
-			return SyncNames{}, syncError(text)
-		}
-		if token != "," {
-			n.Names = append(n.Names, unquoteSync(token))
-		}
-	}
-	if len(list)%2 == 0 {
-		return SyncNames{}, syncError(text)
-	}
-	return n, nil
-}
-
-func syncTokens(text string) ([]string, error) {
-	var tokens []string
-	rest := text
-	for strings.TrimSpace(rest) != "" {
-		found := syncToken.FindStringSubmatch(rest)
-		if found == nil {
-			return nil, syncError(text)
-		}
-		tokens = append(tokens, found[1])
-		rest = rest[len(found[0]):]
-	}
-	return tokens, nil
-}
-
-func isNumber(token string) bool { return token[0] >= '0' && token[0] <= '9' }
-
-func unquoteSync(token string) string {
-	if inner, quoted := strings.CutPrefix(token, `"`); quoted {
-		return strings.ReplaceAll(strings.TrimSuffix(inner, `"`), `""`, `"`)
-	}
-	return token
-}
-
-func syncError(text string) error {
-	return fmt.Errorf("%q is no value of synchronous_standby_names", text)
 }

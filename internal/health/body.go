@@ -19,6 +19,8 @@ type statusBody struct {
 	Role             cluster.Role  `json:"role"`
 	ServerVersion    int           `json:"server_version,omitempty"`
 	XLog             any           `json:"xlog,omitempty"`
+	SyncStandby      bool          `json:"sync_standby,omitempty"`
+	QuorumStandby    bool          `json:"quorum_standby,omitempty"`
 	Timeline         wal.Timeline  `json:"timeline,omitempty"`
 	ReplicationState string        `json:"replication_state,omitempty"`
 	Replication      []Standby     `json:"replication,omitempty"`
@@ -54,7 +56,7 @@ type standbyXLog struct {
 	Paused     bool    `json:"paused"`
 }
 
-func status(s Snapshot, _ time.Time) []byte {
+func status(s Snapshot, now time.Time) []byte {
 	b := statusBody{
 		State: s.State, Role: s.Role, Tags: s.Tags, SystemID: s.Server.SystemID, PendingRestart: len(s.Server.Pending) > 0,
 		Unlocked: s.Seen.IsZero() || !s.Cluster.Locked(),
@@ -75,6 +77,8 @@ func status(s Snapshot, _ time.Time) []byte {
 	}
 	if s.Server.Known && s.Server.Running {
 		b.addServer(s.Server)
+		role := s.syncRole(now)
+		b.SyncStandby, b.QuorumStandby = role == cluster.RoleSyncStandby, role == cluster.RoleQuorumStandby
 	}
 	return render(b)
 }

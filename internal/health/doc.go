@@ -5,6 +5,8 @@
 // the JSON of the status documents, compatible with Patroni's. It refuses to know HTTP itself, and it asks
 // nobody anything: whatever is not in the snapshot is not said.
 //
+// In synchronous mode it tells the replicas that commits wait for from the others, by the promise in the DCS.
+//
 // In pause, and while members agreed on a primary without the DCS, the codes follow what the agents may do then.
 //
 // On purpose stricter than Patroni: /primary and /leader answer 200 only while this agent's lease lasts on

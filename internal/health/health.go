@@ -78,7 +78,28 @@ func checkRole(path string, query url.Values, s Snapshot, now time.Time) int {
 	case strings.Contains(path, "health"):
 		return when(s.State == cluster.StateRunning)
 	}
-	return unavailable
+	return checkSync(path, query, s, now)
+}
+
+// checkSync answers the paths that ask whether commits wait for this member. Unlike the others they are matched as a whole.
+// Who has not seen the DCS lately knows of no promise.
+func checkSync(path string, query url.Values, s Snapshot, now time.Time) int {
+	if !s.informed(now) {
+		return unavailable
+	}
+	var wanted string
+	switch path {
+	case "/sync", "/synchronous", "/read-only-sync", "/read-only-synchronous":
+		wanted = cluster.RoleSyncStandby
+	case "/quorum", "/read-only-quorum":
+		wanted = cluster.RoleQuorumStandby
+	case "/async", "/asynchronous":
+		wanted = string(cluster.RoleReplica)
+	default:
+		return unavailable
+	}
+	readOnly := strings.HasPrefix(path, "/read-only-")
+	return when(readOnly && (s.primary(now) || s.standbyLeader(now)) || s.syncRole(now) == wanted && replica(query, s))
 }
 
 func primaryPath(path string) bool {

@@ -94,6 +94,20 @@ func (s Snapshot) standbyLeader(now time.Time) bool {
 	return s.leads(now) && s.Server.Running && s.Role == cluster.RoleStandbyLeader
 }
 
+// informed reports whether the DCS was seen so lately that what stood there may be told.
+func (s Snapshot) informed(now time.Time) bool {
+	return !s.Seen.IsZero() && now.Sub(s.Seen) <= s.Settings.TTL
+}
+
+// syncRole is what the promise of synchronous mode makes of the member as far as is known: a sync standby, a quorum standby
+// or a plain replica.
+func (s Snapshot) syncRole(now time.Time) string {
+	if s.Role != cluster.RoleReplica || !s.informed(now) {
+		return string(cluster.RoleReplica)
+	}
+	return s.Settings.SyncRole(s.Cluster.Sync, s.Name)
+}
+
 // Lease is how long the leader key is still ours at this instant; zero when it is not.
 func (s Snapshot) Lease(now time.Time) time.Duration {
 	if !s.Leading || !now.Before(s.LeaseEnds) {

@@ -210,7 +210,8 @@ func silent(list []Instance, members map[app.InstanceID]Member) []Instance {
 }
 
 // worstFirst orders members by how little is lost with them: those without a living task, then those out of reach, then
-// those that do not stream, then the largest lag, then the youngest.
+// those that do not stream, then those that no commit waits for (a switchover can be refused to them), then the largest lag,
+// then the youngest.
 func worstFirst(list []Instance, members map[app.InstanceID]Member) []Instance {
 	sorted := slices.Clone(list)
 	slices.SortStableFunc(sorted, func(a, b Instance) int {
@@ -219,6 +220,7 @@ func worstFirst(list []Instance, members map[app.InstanceID]Member) []Instance {
 			boolFirst(!a.Live(), !b.Live()),
 			boolFirst(a.Unreachable(), b.Unreachable()),
 			boolFirst(!ma.Streaming, !mb.Streaming),
+			boolFirst(!ma.synchronous(), !mb.synchronous()),
 			boolFirst(ma.Lag < 0, mb.Lag < 0),
 			cmp.Compare(mb.Lag, ma.Lag),
 			cmp.Compare(b.StagedAt, a.StagedAt),

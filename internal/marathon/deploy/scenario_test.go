@@ -219,6 +219,9 @@ func (w words) member(s *State, id app.InstanceID) {
 	if w.has("leader") {
 		m.Role = RoleLeader
 	}
+	if w.has("sync") {
+		m.Role = RoleSyncStandby
+	}
 	for _, i := range s.Instances {
 		if i.ID != id {
 			continue

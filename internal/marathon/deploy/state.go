@@ -54,6 +54,8 @@ const (
 	RoleLeader        Role = "leader" // holds the leader key
 	RoleStandbyLeader Role = "standby_leader"
 	RoleReplica       Role = "replica"
+	RoleSyncStandby   Role = "sync_standby" // commits wait for it
+	RoleQuorumStandby Role = "quorum_standby"
 )
 
 // StateRunning is the state of a server that takes connections.
@@ -72,6 +74,9 @@ const (
 
 // leads reports whether the cluster's picture names the member as leader.
 func (m Member) leads() bool { return m.Role == RoleLeader || m.Role == RoleStandbyLeader }
+
+// synchronous reports whether commits wait for the member, or may wait for it.
+func (m Member) synchronous() bool { return m.Role == RoleSyncStandby || m.Role == RoleQuorumStandby }
 
 // mayLead reports whether anything at all speaks for the member being the leader. Such a member is nobody's first victim.
 func (m Member) mayLead() bool { return m.leads() || m.Server == ServerPrimary }

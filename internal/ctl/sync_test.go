@@ -1,0 +1,130 @@
+package ctl
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+)
+
+// synchronous is the picture of a cluster in a synchronous mode whose promise counts on the voters. Its third member is a
+// replica like the second.
+func synchronous(api string, mode any, voters ...string) cluster.Cluster {
+	c := picture(api)
+	c.Config.Data = map[string]any{"synchronous_mode": mode}
+	c.Sync = cluster.Sync{Leader: "patroni-node1", Voters: voters}
+	third := c.Members[1]
+	third.Name, third.ConnURL = "patroni-node3", "postgres://127.0.0.13:5432/postgres"
+	c.Members[2] = third
+	return c
+}
+
+const listedSync = `+ Cluster: postgresql-cluster (7000000000000000001) ----+----+-------------+-----+------------+-----+
+| Member        | Host       | Role         | State     | TL | Receive LSN | Lag | Replay LSN | Lag |
++---------------+------------+--------------+-----------+----+-------------+-----+------------+-----+
+| patroni-node1 | 127.0.0.11 | Leader       | running   |  1 |             |     |            |     |
+| patroni-node2 | 127.0.0.12 | Sync Standby | streaming |  1 |   0/5000000 |   0 |  0/3000060 |  32 |
+| patroni-node3 | 127.0.0.13 | Replica      | streaming |  1 |   0/5000000 |   0 |  0/3000060 |  32 |
++---------------+------------+--------------+-----------+----+-------------+-----+------------+-----+
+`
+
+const listedQuorum = `+ Cluster: postgresql-cluster (7000000000000000001) ------+----+-------------+-----+------------+-----+
+| Member        | Host       | Role           | State     | TL | Receive LSN | Lag | Replay LSN | Lag |
++---------------+------------+----------------+-----------+----+-------------+-----+------------+-----+
+| patroni-node1 | 127.0.0.11 | Leader         | running   |  1 |             |     |            |     |
+| patroni-node2 | 127.0.0.12 | Quorum Standby | streaming |  1 |   0/5000000 |   0 |  0/3000060 |  32 |
+| patroni-node3 | 127.0.0.13 | Quorum Standby | streaming |  1 |   0/5000000 |   0 |  0/3000060 |  32 |
++---------------+------------+----------------+-----------+----+-------------+-----+------------+-----+
+`
+
+func TestListOfSynchronousStandbys(t *testing.T) {
+	for want, c := range map[string]cluster.Cluster{
+		listedSync:   synchronous("", true, "patroni-node2"),
+		listedQuorum: synchronous("", "quorum", "patroni-node2", "patroni-node3"),
+	} {
+		out, err := run(t, c, "", "list")
+		if diff := cmp.Diff(want, out); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	}
+	out, err := run(t, synchronous("", "on", "patroni-node2"), "", "list", "-f", "json")
+	if err != nil || !strings.Contains(out, `"Member":"patroni-node2","Receive LSN":"0/5000000","Receive Lag":0,"Replay LSN":"0/3000060","Replay Lag":32,"Role":"Sync Standby"`) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestSynchronousStandbysAreReplicas(t *testing.T) {
+	names, err := ofRole(synchronous("", true, "patroni-node2"), "replica")
+	if diff := cmp.Diff([]string{"patroni-node2", "patroni-node3"}, names); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
+func TestASwitchoverOffersMembersThatHaveEveryCommit(t *testing.T) {
+	cases := []struct {
+		name    string
+		mode    any
+		voters  []string
+		command string
+		want    string
+	}{
+		{"on", true, []string{"patroni-node2"}, "switchover", "Candidate ['patroni-node2'] []: "},
+		{"quorum", "quorum", []string{"patroni-node2"}, "switchover", "Candidate ['patroni-node2', 'patroni-node3'] []: "},
+		{"off", false, []string{"patroni-node2"}, "switchover", "Candidate ['patroni-node2', 'patroni-node3'] []: "},
+		{"a failover", true, []string{"patroni-node2"}, "failover", "Candidate ['patroni-node2', 'patroni-node3'] []: "},
+	}
+	for _, c := range cases {
+		out, _ := run(t, synchronous("", c.mode, c.voters...), "\n", c.command) // what comes after the question does not matter here
+		if !strings.Contains(out, c.want) {
+			t.Errorf("%s: %s", c.name, out)
+		}
+	}
+	_, err := run(t, synchronous("", true), "\n\n", "switchover")
+	if err == nil || err.Error() != "No candidates found to switchover to" {
+		t.Errorf("nobody is synchronous: %v", err)
+	}
+}
+
+// Whoever names an asynchronous member for a switchover hears from the leader why that cannot be.
+func TestTheLeaderRefusesAnAsynchronousCandidate(t *testing.T) {
+	_, api := leaderAPI(t, 412, "candidate name does not match with sync_standby")
+	out, err := run(t, synchronous(api, true, "patroni-node2"), "", "switchover", "--candidate", "patroni-node3", "--force")
+	if err != nil || !strings.HasSuffix(out, "Switchover failed, details: 412, candidate name does not match with sync_standby\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestAFailoverToAnAsynchronousMemberIsConfirmed(t *testing.T) {
+	const warned = "Are you sure you want to failover to the asynchronous node patroni-node3? [y/N]: "
+	const asked = "Are you sure you want to failover cluster postgresql-cluster, demoting current leader patroni-node1? [y/N]: "
+	const sent = `POST /failover {"candidate":"patroni-node3"}`
+	cases := []struct {
+		name, input string
+		mode        any
+		candidate   string
+		force       bool
+		sent        string
+		ends        string
+	}{
+		{"yes", "y\nyes\n", true, "patroni-node3", false, sent, warned + asked},
+		{"no", "n\n", true, "patroni-node3", false, "", warned + "Aborting failover\n"},
+		{"yes, then no", "y\nn\n", true, "patroni-node3", false, "", warned + asked + "Aborting failover\n"},
+		{"quorum", "\n", "quorum", "patroni-node3", false, "", warned + "Aborting failover\n"},
+		{"a synchronous member", "\n", true, "patroni-node2", false, "", asked + "Aborting failover\n"},
+		{"off", "\n", false, "patroni-node3", false, "", asked + "Aborting failover\n"},
+		{"not asked", "", true, "patroni-node3", true, sent, ""},
+	}
+	for _, c := range cases {
+		got, api := leaderAPI(t, 200, "done")
+		args := []string{"failover", "--candidate", c.candidate}
+		if c.force {
+			args = append(args, "--force")
+		}
+		out, err := run(t, synchronous(api, c.mode, "patroni-node2"), c.input, args...)
+		if err != nil || *got != c.sent || !strings.Contains(out, c.ends) || strings.Contains(out, "asynchronous") != strings.Contains(c.ends, "asynchronous") {
+			t.Errorf("%s: %v, sent %q\n%s", c.name, err, *got, out)
+		}
+	}
+}
