@@ -15,6 +15,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/agent"
 	"github.com/pgbaton/pgbaton/internal/api"
 	"github.com/pgbaton/pgbaton/internal/client"
+	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/config"
 	"github.com/pgbaton/pgbaton/internal/ctl"
 	"github.com/pgbaton/pgbaton/internal/dcs"
@@ -148,7 +149,10 @@ func agentConfig(ctx context.Context, cfg config.Config, beside attendants) agen
 				beside.log.WarnContext(ctx, "configuration", slog.String("option", w))
 			}
 			beside.callbacks.Configure(callbacks(effective)) // they may stand in the dynamic configuration, too
-			return settings(effective)
+			all := settings(effective)
+			in := cluster.Config{Data: dynamic}.Settings()
+			all.Strict = in.Sync() != cluster.SyncOff && in.SynchronousStrict
+			return all
 		},
 	}
 }

@@ -102,7 +102,7 @@ func (a *Agent) write(ctx context.Context, v ha.View, action ha.Action) error {
 		return a.dcs.Renew(ctx)
 	case ha.WriteStatus:
 		s := v.Cluster.Status
-		s.Optime = action.Optime
+		s.Optime, s.Slots, s.RetainSlots = action.Optime, v.Published.Positions, v.Published.Retain
 		return a.dcs.WriteStatus(ctx, s)
 	case ha.ReleaseLeader:
 		return a.release(ctx, v, action)

@@ -67,6 +67,7 @@ type Agent struct {
 	job      jobSlot
 	failsafe failsafe
 	guarding guarding
+	slots    slotKeeping
 	changes  changes
 	// reloading is the configuration file on its way into force.
 	reloading reloading
@@ -136,6 +137,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.cfg.Manager.Ready(ctx)
 	err := a.turnUntilExit(ctx, loop)
 	a.job.cancel(errStop)
+	a.slots.stop()
 	a.requests.close()
 	return errors.Join(err, group.Stop(errStop))
 }
@@ -250,6 +252,7 @@ func (a *Agent) tick(ctx context.Context, now time.Time) ha.Decision {
 	a.explain(ctx, v, d)
 	a.mem = mem
 	a.outcomes = a.act(ctx, v, d)
+	a.keepSlots(ctx, v)
 	a.last.Store(&record{mem, v, d, a.outcomes})
 	a.publish(ctx, v, d)
 	return d

@@ -87,6 +87,7 @@ func (a *Agent) upstreamOf(name string, remote bool) postgres.Upstream {
 		return postgres.Upstream{
 			Name: "the remote", Host: s.Host, Ports: s.Port, Remote: true, Slot: s.PrimarySlotName,
 			RestoreCommand: s.RestoreCommand, ArchiveCleanupCommand: s.ArchiveCleanupCommand, ApplyDelay: s.RecoveryMinApplyDelay,
+			Feedback: a.feedback(),
 		}
 	}
 	if name == "" {
@@ -102,5 +103,6 @@ func (a *Agent) upstreamOf(name string, remote bool) postgres.Upstream {
 	}
 	return postgres.Upstream{
 		Name: name, Host: host, Port: port, RestoreCommand: s.RestoreCommand, ArchiveCleanupCommand: s.ArchiveCleanupCommand,
+		Slot: a.ownSlot(name, false), Feedback: a.feedback(),
 	}
 }

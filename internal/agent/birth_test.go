@@ -23,7 +23,7 @@ func TestThreeEmptyMembersBecomeACluster(t *testing.T) {
 			"config":     `{"loop_wait":10,"retry_timeout":10,"ttl":30}`,
 			"leader":     leader.name,
 			"history":    `[]`,
-			"status":     `{"optime":22020096}`,
+			"status":     `{"optime":22020096,"slots":{"n1":22020096,"n2":22020096,"n3":22020096},"retain_slots":["n1","n2","n3"]}`,
 			"members/" + leader.name: `{"conn_url":"postgres://` + leader.name + `:5432/postgres","api_url":"http://` + leader.name +
 				`:8008/patroni","state":"running","role":"primary","version":"4.1.0","xlog_location":22020096,"timeline":1}`,
 			"members/" + b.followers()[0].name: `{"conn_url":"postgres://` + b.followers()[0].name + `:5432/postgres","api_url":"http://` +

@@ -91,7 +91,8 @@ func stops(job ha.JobKind) bool {
 // moves reports whether the server's state while the job runs is not its last.
 func moves(job ha.JobKind) bool {
 	switch job {
-	case ha.JobBootstrap, ha.JobClone, ha.JobStart, ha.JobStop, ha.JobRestart, ha.JobFollow, ha.JobRewind, ha.JobReinitialize, ha.JobReplace:
+	case ha.JobBootstrap, ha.JobClone, ha.JobStart, ha.JobStop, ha.JobRestart, ha.JobFollow, ha.JobRewind, ha.JobReinitialize, ha.JobReplace,
+		ha.JobCopySlots:
 		return true
 	case ha.JobPromote, ha.JobCheckpoint:
 	}

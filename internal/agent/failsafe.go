@@ -174,7 +174,8 @@ func (a *Agent) askFailsafe(ctx context.Context, v ha.View, members map[string]s
 	a.failsafe.asked = sent
 	ctx, cancel := context.WithTimeout(ctx, max(a.ends(v).Sub(sent), leastConsent))
 	defer cancel()
-	call := client.FailsafeCall{Name: a.cfg.Name, ConnURL: a.cfg.ConnURL, APIURL: a.cfg.APIURL, Slots: v.Cluster.Status.Slots}
+	call := client.FailsafeCall{Name: a.cfg.Name, ConnURL: a.cfg.ConnURL, APIURL: a.cfg.APIURL}
+	call.Slots, _ = a.slotStatus(v)
 	answers := make(chan error, len(members))
 	for name, apiURL := range members {
 		go func() { answers <- a.consent(ctx, name, apiURL, call) }()
@@ -204,6 +205,7 @@ func (a *Agent) consent(ctx context.Context, name, apiURL string, call client.Fa
 			silence = fmt.Errorf("%s does not answer: %w", name, err)
 			continue
 		case answer.Code == http.StatusOK && answer.Text == client.FailsafeAccepted:
+			a.slots.hear(name, answer.Position)
 			return nil
 		case answer.Code == http.StatusInternalServerError:
 			return fmt.Errorf("%w by %s: %s", errRefused, name, answer.Text)

@@ -121,7 +121,7 @@ func TestWhoAgrees(t *testing.T) {
 	bubble(t, func(t *testing.T, b *lab) {
 		leader := agreeing(b, "n1", "n2")
 		replica := b.followers()[0]
-		time.Sleep(ttl / 2)
+		time.Sleep(ttl/2 + 300*time.Millisecond) // between two turns of the loops
 		call := func(h *host, name string) (int, string) { return h.post("/failsafe", `{"name":"`+name+`"}`) }
 		if code, text := call(leader, replica.name); code != http.StatusInternalServerError || text != "Running as a leader" {
 			t.Errorf("the leader answers %d %s", code, text)

@@ -97,6 +97,17 @@ func (a *Agent) keepGuard(ctx context.Context, v ha.View, st postgres.Status, ma
 	}
 }
 
+// guardFirst arms the guard of a primary that has none, as after a pause, before anything else takes time: a look at a
+// server that does not answer takes seconds, in which this agent may stop running.
+func (a *Agent) guardFirst(ctx context.Context) {
+	if _, armed, _ := a.guarding.look(); armed || a.cfg.Guard == nil || !a.server.primary {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, guardTimeout)
+	defer cancel()
+	a.prolong(ctx, a.server.status.PID)
+}
+
 // inherits reports whether this life has told the guard nothing yet, while the leader key is still an earlier life's.
 func (a *Agent) inherits(v ha.View) bool {
 	told, _, _ := a.guarding.look()

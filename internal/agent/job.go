@@ -117,14 +117,14 @@ func (a *Agent) startJob(ctx context.Context, v ha.View, job ha.Job) {
 	up, leaderID := a.upstreamOf(job.Member, job.Remote), v.Cluster.Initialize.SystemID
 	if job.Kind == ha.JobStart || job.Kind == ha.JobFollow {
 		m, _ := v.Cluster.Member(job.Member)
-		a.server.follows, a.server.address, a.server.remote = m.Name, m.ConnURL, job.Remote
+		a.server.follows, a.server.address, a.server.remote, a.server.upstream = m.Name, m.ConnURL, job.Remote, up
 	}
 	order, paused := a.order(0), v.Settings.Pause
 	a.log.InfoContext(ctx, "job begins", slog.String("job", job.String()))
 	a.job.begin(ctx, job, func(ctx context.Context) (ha.EndedJob, error) {
 		ended, err := ha.EndedJob{}, a.armFor(ctx, job, order, paused)
 		if err == nil {
-			ended, err = a.run(ctx, job, up, leaderID)
+			ended, err = a.run(ctx, job, up, leaderID, v.Server.MissingSlots)
 		}
 		if err != nil {
 			a.log.ErrorContext(ctx, "job failed", slog.String("job", job.String()), slog.Duration("duration", time.Since(began)), slog.Any("err", err))
@@ -136,14 +136,14 @@ func (a *Agent) startJob(ctx context.Context, v ha.View, job ha.Job) {
 }
 
 // run does what a job says. It runs beside the loop and touches nothing of it but the job slot.
-func (a *Agent) run(ctx context.Context, job ha.Job, up postgres.Upstream, id wal.SystemID) (ha.EndedJob, error) {
+func (a *Agent) run(ctx context.Context, job ha.Job, up postgres.Upstream, id wal.SystemID, missing []string) (ha.EndedJob, error) {
 	switch job.Kind {
 	case ha.JobBootstrap:
 		return ha.EndedJob{}, a.bootstrap(ctx, job, up)
 	case ha.JobClone:
 		return ha.EndedJob{}, a.clone(ctx, up, id)
 	case ha.JobStart:
-		return ha.EndedJob{}, a.pg.Start(ctx, postgres.StartOptions{Standby: !job.Primary, Upstream: up, SystemID: id})
+		return ha.EndedJob{}, a.pg.Start(ctx, postgres.StartOptions{Standby: !job.Primary, Upstream: up, SystemID: id, Hold: job.Hold})
 	case ha.JobStop:
 		return a.stop(ctx, job)
 	case ha.JobPromote:
@@ -160,6 +160,8 @@ func (a *Agent) run(ctx context.Context, job ha.Job, up postgres.Upstream, id wa
 		return ha.EndedJob{}, a.replace(ctx, up, id, job.Discard)
 	case ha.JobCheckpoint:
 		return ha.EndedJob{}, a.pg.Checkpoint(ctx)
+	case ha.JobCopySlots:
+		return ha.EndedJob{}, a.pg.CopySlots(ctx, up, missing)
 	}
 	return ha.EndedJob{}, fmt.Errorf("unknown job %s", job.Kind)
 }
@@ -295,7 +297,7 @@ func stateOf(st postgres.Status, job ha.JobKind, crashed bool) cluster.State {
 		return cluster.StateInitializing
 	case ha.JobClone, ha.JobReinitialize, ha.JobReplace:
 		return cluster.StateCreatingReplica
-	case ha.JobRestart:
+	case ha.JobRestart, ha.JobCopySlots:
 		return cluster.StateRestarting
 	case ha.JobStop:
 		return cluster.StateStopping

@@ -264,7 +264,7 @@ func (l *life) Start(ctx context.Context, o postgres.StartOptions) error {
 		case o.SystemID != "" && o.SystemID != s.id:
 			return postgres.ErrForeign
 		}
-		s.marked, s.upstream = o.Standby, o.Upstream.Host
+		s.marked, s.upstream, s.through = o.Standby, o.Upstream.Host, o.Upstream.Slot
 		l.mayLead(s, "is started as a primary")
 		s.launch()
 		return nil
@@ -415,8 +415,8 @@ func (l *life) Follow(_ context.Context, up postgres.Upstream) (postgres.Followe
 			return postgres.ErrNotRunning
 		case !s.marked:
 			f.NeedsRestart = true
-		case s.upstream != up.Host:
-			s.upstream, s.streaming, f.Changed = up.Host, false, true
+		case s.upstream != up.Host || s.through != up.Slot:
+			s.upstream, s.through, s.streaming, f.Changed = up.Host, up.Slot, false, true
 			s.note("follows " + up.Host)
 		}
 		return nil

@@ -64,7 +64,7 @@ func (n network) Failsafe(ctx context.Context, apiURL string, call client.Failsa
 	if l.dead() {
 		return client.Answer{}, errRefused
 	}
-	return client.Answer{Code: code, Text: text}, sleep(ctx, halfTrip)
+	return client.Answer{Code: code, Text: text, Position: l.host.see().end}, sleep(ctx, halfTrip)
 }
 
 // call finds the agent at an address. One whose host cannot be reached keeps the caller waiting.
@@ -212,8 +212,12 @@ func (c *kvClient) Grant(ctx context.Context, ttl time.Duration) (id kv.LeaseID,
 }
 
 // Renew implements kv.Store.
-func (c *kvClient) Renew(ctx context.Context, lease kv.LeaseID) error {
-	return c.travel(ctx, "renew", func() error { return c.Store.Renew(ctx, lease) })
+func (c *kvClient) Renew(ctx context.Context, lease kv.LeaseID) (v kv.Version, err error) {
+	err = c.travel(ctx, "renew", func() error {
+		v, err = c.Store.Renew(ctx, lease)
+		return err
+	})
+	return v, err
 }
 
 // Revoke implements kv.Store.

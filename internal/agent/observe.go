@@ -26,6 +26,7 @@ const (
 // observe makes the view of this instant.
 func (a *Agent) observe(ctx context.Context, now time.Time) ha.View {
 	fresh := a.look(ctx, now)
+	a.guardFirst(ctx)
 	a.reconfigure(ctx)
 	look, cancel := context.WithTimeout(ctx, a.patience(time.Now()))
 	defer cancel()
@@ -51,6 +52,9 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.View {
 	a.failsafe.settle(v)
 	a.dropOutdated(ctx, st.PostmasterStarted)
 	v.Requests = a.requests.pending()
+	if a.leads(v) {
+		v.Published.Positions, v.Published.Retain = a.slotStatus(v)
+	}
 	a.server.crashed, a.server.status = a.server.fell(st, running.Kind, ended), st
 	a.keepGuard(ctx, v, st, making)
 	if ended != nil {
@@ -176,6 +180,8 @@ type lastServer struct {
 	follows string
 	address string
 	remote  bool
+	// upstream is all that the server was last told of whom it follows; zero in a new life.
+	upstream postgres.Upstream
 	// senders and syncNames are of the last answer.
 	senders   []ha.Sender
 	syncNames guc.SyncNames
@@ -197,7 +203,7 @@ func (s lastServer) fell(now postgres.Status, running ha.JobKind, ended *ha.Ende
 // takesDown reports whether a job ends the server, for good or for a while.
 func takesDown(job ha.JobKind) bool {
 	switch job {
-	case ha.JobStop, ha.JobRestart, ha.JobRewind, ha.JobReinitialize, ha.JobReplace:
+	case ha.JobStop, ha.JobRestart, ha.JobRewind, ha.JobReinitialize, ha.JobReplace, ha.JobCopySlots:
 		return true
 	case ha.JobBootstrap, ha.JobClone, ha.JobStart, ha.JobPromote, ha.JobFollow, ha.JobCheckpoint:
 	}
@@ -232,17 +238,20 @@ func (a *Agent) serverFacts(st postgres.Status) ha.Server {
 		a.server.standby = st.Standby
 	}
 	s.InRecovery, s.Timeline, s.Position = a.server.standby, a.server.timeline, a.server.position
-	a.server.primary = s.Primary()
-	s.Follows, s.FollowsRemote = a.follows(st), a.followsRemote(st)
+	if s.Data != ha.DataUnknown {
+		a.server.primary = s.Primary() // what cannot be seen is not gone (rule S7): its deadline stands
+	}
+	s.Follows, s.FollowsRemote, s.MissingSlots = a.follows(st), a.followsRemote(st), a.slotsMissing(st)
 	return s
 }
 
 // follows is the name of the member the server follows: whoever it really receives from, else whom it was told
-// to follow, as long as that member is still at that address.
+// to follow, as long as that member is still at that address. Whoever follows in another way than is wanted now, with
+// another slot, say, or was told by an earlier life, follows nobody: it is told once more, which changes what differs.
 func (a *Agent) follows(st postgres.Status) string {
 	if st.Upstream.Known() {
 		for _, m := range a.seen.cluster.Members {
-			if host, port, ok := m.Endpoint(); ok && host == st.Upstream.Host && port == st.Upstream.Port {
+			if host, port, ok := m.Endpoint(); ok && host == st.Upstream.Host && port == st.Upstream.Port && a.server.upstream == a.upstreamOf(m.Name, false) {
 				return m.Name
 			}
 		}

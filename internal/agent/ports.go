@@ -62,6 +62,16 @@ type Postgres interface {
 	EmitWAL(ctx context.Context) error
 	AdmitClients(ctx context.Context) error
 
+	// Slots, SlotsOf, OldestWAL and what changes slots may be called beside a job.
+	Slots(ctx context.Context) ([]postgres.Slot, error)
+	SlotsOf(ctx context.Context, up postgres.Upstream) ([]postgres.Slot, error)
+	OldestWAL(ctx context.Context) (wal.LSN, error)
+	CreateSlot(ctx context.Context, slot postgres.Slot) error
+	DropSlot(ctx context.Context, name string) error
+	AdvanceSlot(ctx context.Context, slot postgres.Slot, to wal.LSN) error
+	// CopySlots is a job.
+	CopySlots(ctx context.Context, up postgres.Upstream, names []string) error
+
 	// Activity says in a few words what the job under way is doing, and since when; empty when there is nothing to say.
 	Activity() (what string, since time.Time)
 

@@ -152,7 +152,7 @@ func sameBut(a, b cluster.Member) bool {
 func (a *Agent) document(s *health.Snapshot) cluster.Member {
 	m := cluster.Member{
 		Name: a.cfg.Name, ConnURL: a.cfg.ConnURL, APIURL: a.cfg.APIURL, State: s.State, Role: s.Role, AgentVersion: Version,
-		Tags: a.cfg.Tags, PendingRestart: len(s.Server.Pending) > 0, Pending: s.Server.Pending,
+		Tags: a.announcedTags(), PendingRestart: len(s.Server.Pending) > 0, Pending: s.Server.Pending,
 		Restart: s.Restart, Pause: s.Settings.Pause,
 	}
 	if s.State == cluster.StateCreatingReplica || s.State == cluster.StateInitializing {

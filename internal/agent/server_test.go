@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/postgres"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
@@ -44,6 +45,12 @@ type server struct {
 	// marked: the standby.signal file is there.
 	marked   bool
 	upstream string
+	// through is the slot that it streams through; slots are its own, by name.
+	through string
+	slots   map[string]postgres.Slot
+	// names are whom commits wait for, as the configuration file says; held: it keeps clients out.
+	names postgres.SyncNames
+	held  bool
 
 	// line and end are how far the WAL reaches, on disk.
 	line *line
@@ -74,6 +81,10 @@ type server struct {
 	unpromoted bool          // a promotion ends in an error
 	unstopping bool          // a stop ends in an error, at once
 	unreadable bool          // the data directory cannot be looked at
+	slotless   bool          // questions about slots get no answer
+	spoils     bool          // logical slots cannot be advanced
+
+	copies int // how often slots were copied
 }
 
 // writes reports whether the server accepts writes.
@@ -201,6 +212,9 @@ func (s *server) source() *server {
 	if u.process != postgres.ProcessRunning && u.process != postgres.ProcessStopping || u.id != s.id {
 		return nil
 	}
+	if _, there := u.slots[s.through]; s.through != "" && !there {
+		return nil
+	}
 	if s.line.begins(s.end, u.line, u.end) {
 		return u
 	}
@@ -239,6 +253,7 @@ func (s *server) pull() {
 // what that of the other server does, a rewound one that it recovers.
 func (s *server) copyOf(u *server, state postgres.ControlState) {
 	s.data, s.id, s.marked = postgres.DataCluster, u.id, true
+	s.slots = nil // neither a backup nor pg_rewind brings any
 	s.line, s.end = u.line, u.end
 	s.state, s.checkpointed, s.consistent = state, u.checkpointed, wal.Point{}
 	if state == postgres.StateInArchiveRecovery {
@@ -264,6 +279,7 @@ func (s *server) status() postgres.Status {
 		return st
 	}
 	st.SystemID, st.Standby, st.Process = s.id, s.marked, s.process
+	st.SyncNames, st.SyncManaged, st.Held = s.names.Text, s.names.Managed, s.held
 	st.Control = postgres.Control{
 		SystemID: s.id, State: s.state, Checkpoint: s.checkpoint, CheckpointTimeline: s.checkpointed,
 		MinRecoveryEnd: s.consistent.LSN, MinRecoveryEndTimeline: s.consistent.Timeline, DataChecksums: true,
@@ -302,7 +318,9 @@ func (s *server) answer(st *postgres.Status) {
 	}
 	for _, x := range s.lab.servers() {
 		if x.streaming && x.upstream == s.name {
-			st.Replication = append(st.Replication, postgres.Receiver{Application: x.name, State: postgres.ReplicationStreaming})
+			st.Replication = append(st.Replication, postgres.Receiver{
+				Application: x.name, Slot: cluster.SlotName(x.name), State: postgres.ReplicationStreaming, Sent: x.end, Flushed: x.end,
+			})
 		}
 	}
 }

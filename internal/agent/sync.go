@@ -3,8 +3,10 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/ha"
 	"github.com/pgbaton/pgbaton/internal/postgres"
@@ -34,18 +36,29 @@ func (a *Agent) toldServer(ctx context.Context, action ha.Action) error {
 
 // sync adds whom commits wait for, as the server last said.
 func (s *lastServer) sync(facts *ha.Server, st postgres.Status) {
-	if st.Answers {
+	if st.Answers || st.Process == postgres.ProcessNone {
 		s.senders = nil
 		for _, r := range st.Replication {
 			if r.State == "streaming" {
-				s.senders = append(s.senders, ha.Sender{Name: r.Application, SyncState: r.SyncState, Sent: r.Sent, Flushed: r.Flushed})
+				s.senders = append(s.senders, ha.Sender{Name: r.Application, Slot: r.Slot, SyncState: r.SyncState, Sent: r.Sent, Flushed: r.Flushed})
 			}
 		}
 		// A value that cannot be read is none of ours, and is replaced as any other.
 		s.syncNames, _ = guc.ParseSyncNames(st.SyncNames)
 	}
-	if st.Process == postgres.ProcessNone {
-		s.senders, s.syncNames = nil, guc.SyncNames{}
+	facts.SyncNames, facts.NamesManaged, facts.Senders = s.syncNames, st.SyncManaged, s.senders
+}
+
+// announcedTags are the tags of the member document: the configured ones, and for a synchronous standby that waits to be
+// released that it must be none.
+func (a *Agent) announcedTags() cluster.Tags {
+	if a.mem.ReleaseSince.IsZero() {
+		return a.cfg.Tags
 	}
-	facts.SyncNames, facts.Senders = s.syncNames, s.senders
+	tags := maps.Clone(a.cfg.Tags)
+	if tags == nil {
+		tags = cluster.Tags{}
+	}
+	tags["nosync"], tags["sync_priority"] = true, 0
+	return tags
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
@@ -30,4 +31,13 @@ func (c *Client) Failsafe(ctx context.Context, apiURL string, call FailsafeCall)
 	}
 	u.Path, u.RawQuery = "/failsafe", ""
 	return c.Send(ctx, http.MethodPost, u.String(), call)
+}
+
+// position reads the header in which a member that agrees says how far its WAL reaches, a decimal number.
+func position(h http.Header) wal.LSN {
+	n, err := strconv.ParseUint(h.Get("lsn"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return wal.LSN(n)
 }

@@ -51,6 +51,11 @@ type Store struct {
 	lease Lease
 	// asleep is how long the machine had been suspended when the lease was last renewed.
 	asleep time.Duration
+	// picture is the last one that was read. It is current as long as nothing is seen to change, and a renewal of the lease
+	// at its revision said so at provedAt.
+	picture  cluster.Cluster
+	current  bool
+	provedAt time.Time
 	// known holds, by key, the documents that are written only when they change.
 	known map[string]kv.Pair
 	// knownAt is the revision of the last Load that filled known.

@@ -81,6 +81,7 @@ func (s *Store) WriteFailsafe(ctx context.Context, members map[string]string) er
 
 // swap writes a document over its old version.
 func (s *Store) swap(ctx context.Context, key, value string, old cluster.Version) (kv.Version, error) {
+	defer s.outdate()
 	version, err := s.kv.Put(ctx, s.key(key), value, onVersion(old), 0)
 	if err != nil {
 		return 0, fmt.Errorf("write %s: %w", key, err)
@@ -90,6 +91,7 @@ func (s *Store) swap(ctx context.Context, key, value string, old cluster.Version
 
 // remove deletes a document of an old version. There is nothing to delete where there was none.
 func (s *Store) remove(ctx context.Context, key string, old cluster.Version) error {
+	defer s.outdate()
 	if err := s.kv.Delete(ctx, s.key(key), kv.IfVersion(kv.Version(old))); err != nil {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}

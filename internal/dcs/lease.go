@@ -56,11 +56,15 @@ func (s *Store) Renew(ctx context.Context) error {
 		return fmt.Errorf("renew lease: %w", kv.ErrLost)
 	}
 	sent, asleep := time.Now(), s.config.Suspended()
-	if err := s.kv.Renew(ctx, kv.LeaseID(lease.ID)); err != nil {
+	revision, err := s.kv.Renew(ctx, kv.LeaseID(lease.ID))
+	if err != nil {
 		return s.leaseFailed(lease, fmt.Errorf("renew lease: %w", err))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.current = s.current && cluster.Version(revision) == s.picture.Revision; s.current {
+		s.provedAt = sent
+	}
 	if s.lease.ID == lease.ID {
 		s.lease.Renewed, s.lease.Deadline, s.asleep = sent, sent.Add(lease.TTL), asleep
 	}
@@ -91,6 +95,7 @@ func (s *Store) Release(ctx context.Context, leader cluster.Version, status clus
 	if status.Optime != 0 {
 		s.lastStatus(ctx, status)
 	}
+	defer s.outdate()
 	err := s.kv.Delete(ctx, s.key(keyLeader), kv.IfVersion(kv.Version(leader)))
 	if err == nil {
 		return nil
@@ -138,6 +143,7 @@ func (s *Store) bind(ctx context.Context, doing, key, value string, cond kv.Cond
 	if lease.ID == 0 {
 		return 0, fmt.Errorf("%s: %w", doing, kv.ErrLost)
 	}
+	defer s.outdate()
 	version, err := s.kv.Put(ctx, s.key(key), value, cond, kv.LeaseID(lease.ID))
 	if err != nil {
 		return 0, s.leaseFailed(lease, fmt.Errorf("%s: %w", doing, err))

@@ -29,7 +29,7 @@ func (s slow) Grant(ctx context.Context, ttl time.Duration) (kv.LeaseID, error) 
 	return s.Store.Grant(ctx, ttl)
 }
 
-func (s slow) Renew(ctx context.Context, lease kv.LeaseID) error {
+func (s slow) Renew(ctx context.Context, lease kv.LeaseID) (kv.Version, error) {
 	time.Sleep(s.takes)
 	return s.Store.Renew(ctx, lease)
 }
@@ -239,4 +239,80 @@ func TestASuspendedMachineLosesTheTimeOfItsLease(t *testing.T) {
 	if left := time.Until(s.Lease().Deadline); left < ttl-5*time.Second {
 		t.Errorf("%s are left after a renewal", left)
 	}
+}
+
+// A picture that a renewal proved is not read again, until anything changes or the proof is old.
+func TestARenewalProvesThePicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &counting{Store: closing(t, memory.New())}
+		s, err := dcs.New(store, dcs.Config{Namespace: "/service/", Scope: "batman", Name: "n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := open(t, closing(t, store.Store.Client()), "n2", ttl)
+		if err := s.Grant(t.Context(), ttl); err != nil {
+			t.Fatal(err)
+		}
+		loads := func(want int, what string) {
+			t.Helper()
+			before := store.lists
+			if _, err := s.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := store.lists - before; got != want {
+				t.Errorf("%s: %d reads, want %d", what, got, want)
+			}
+		}
+		renew := func() {
+			t.Helper()
+			if err := s.Renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		loads(1, "the first time")
+		renew()
+		loads(1, "nobody leads")
+		if err := other.Acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		loads(1, "without a proof")
+		renew()
+		loads(0, "proved")
+		if err := other.WriteFailover(t.Context(), cluster.Failover{Candidate: "n1"}, 0); err != nil {
+			t.Fatal(err)
+		}
+		renew()
+		loads(1, "somebody wrote")
+		renew()
+		if err := s.WriteStatus(t.Context(), cluster.Status{Optime: 5}); err != nil {
+			t.Fatal(err)
+		}
+		loads(1, "this member wrote")
+		renew()
+		time.Sleep(ttl / 3)
+		loads(1, "the proof is old")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		changes := s.Watch(ctx, 0)
+		<-changes
+		loads(1, "after the watch began")
+		renew()
+		loads(0, "proved once more")
+		if err := other.WriteInitialize(t.Context(), "7000000000000000001", 0); err != nil {
+			t.Fatal(err)
+		}
+		<-changes
+		loads(1, "a watch saw a change")
+	})
+}
+
+// counting counts the reads.
+type counting struct {
+	*memory.Store
+	lists int
+}
+
+func (c *counting) List(ctx context.Context, prefix string) (kv.Snapshot, error) {
+	c.lists++
+	return c.Store.List(ctx, prefix)
 }

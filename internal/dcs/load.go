@@ -5,15 +5,26 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
-// Load reads the whole cluster at one revision. A document that cannot be understood is as good as
+// proofLasts is the part of the lease's ttl for which a renewal proves the picture.
+const proofLasts = 3
+
+// Load returns the whole cluster at one revision. A document that cannot be understood is as good as
 // empty, with its version; keys that mean nothing here are left out.
+//
+// The store is not asked when the last renewal of the lease was answered at the revision of the last picture, less than a
+// third of ttl ago, and neither a watch nor a write of this process has shown a change since. Whoever may race for the
+// leader key always asks: a picture without a leader is never taken for current.
 func (s *Store) Load(ctx context.Context) (cluster.Cluster, error) {
+	if c, ok := s.proved(); ok {
+		return c, nil
+	}
 	snapshot, err := s.kv.List(ctx, s.base)
 	if err != nil {
 		return cluster.Cluster{}, fmt.Errorf("load cluster %s: %w", s.config.Scope, err)
@@ -29,7 +40,25 @@ func (s *Store) Load(ctx context.Context) (cluster.Cluster, error) {
 		c.Status.Optime = cluster.ParseStatus(pairs[keyOptime].Value).Optime
 	}
 	s.remember(pairs, snapshot.Revision)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.picture, s.current, s.provedAt = c, true, time.Time{}
 	return c, nil
+}
+
+// proved returns the last picture if it is known to be current.
+func (s *Store) proved() (cluster.Cluster, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ok := s.current && s.picture.Locked() && s.lease.ID != 0 && time.Since(s.provedAt) < s.lease.TTL/proofLasts
+	return s.picture, ok
+}
+
+// outdate takes note of a change, or of one that may have happened: the next Load reads.
+func (s *Store) outdate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = false
 }
 
 // place puts one document into the picture. Members arrive sorted by name.

@@ -121,6 +121,7 @@ func (w *watcher) serve(ctx context.Context, events <-chan kv.Event, over <-chan
 			if !ok {
 				return
 			}
+			w.store.outdate()
 			key := strings.TrimPrefix(event.Key, w.store.base)
 			if matter, ok := whatMatters(key, event.Value); ok {
 				w.note(key, matter, !event.Deleted)
@@ -154,6 +155,7 @@ func (w *watcher) note(key, matter string, exists bool) {
 
 // tell queues a change that is not queued already.
 func (w *watcher) tell(change Change) {
+	w.store.outdate()
 	if !slices.Contains(w.pending, change) {
 		w.pending = append(w.pending, change)
 	}

@@ -137,6 +137,9 @@ func (WriteConfig) String() string       { return "write config" }
 func (WriteHistory) String() string      { return "write history" }
 func (ClearFailover) String() string     { return "clear failover key" }
 func (a WriteSync) String() string {
+	if len(a.Promise.Voters) == 0 {
+		return "write sync: leader " + a.Promise.Leader + ", nobody else"
+	}
 	return fmt.Sprintf("write sync: leader %s, quorum %d of %s", a.Promise.Leader, a.Promise.Quorum, list(a.Promise.Voters))
 }
 func (DeleteSync) String() string { return "delete sync" }
@@ -190,6 +193,8 @@ const (
 	JobReinitialize JobKind = "reinitialize"
 	// JobReplace renames a data directory that cannot be used, keeps it, and clones Member.
 	JobReplace JobKind = "replace"
+	// JobCopySlots copies logical slots from Member, which takes a restart of the server, a standby.
+	JobCopySlots JobKind = "copy slots"
 	// JobCheckpoint makes the checkpoint after which others may rewind from this server.
 	JobCheckpoint JobKind = "checkpoint"
 )
@@ -226,6 +231,9 @@ func (j Job) String() string {
 	switch {
 	case j.Primary:
 		s += " as primary"
+		if j.Hold {
+			s += ", clients kept out"
+		}
 	case j.Kind == JobStop && j.Immediate:
 		s += " immediately"
 	case j.Remote:

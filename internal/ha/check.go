@@ -47,19 +47,50 @@ func CheckManual(kind string, f cluster.Failover, c cluster.Cluster) error {
 	case f.Leader != "" && f.Leader != c.Leader.Name:
 		return impossible("leader name does not match")
 	}
-	others := c.Others(c.Leader.Name)
-	if f.Candidate != "" && !slices.ContainsFunc(others, func(m cluster.Member) bool { return m.Name == f.Candidate }) {
-		return impossible("candidate does not exists")
+	if f.Candidate == "" {
+		return checkAny(kind, f, c)
 	}
-	if len(others) == 0 {
-		return impossible("%s is not possible: cluster does not have members except leader", kind)
+	return checkNamed(f, c)
+}
+
+// checkNamed says whether a request can go to the member that it names.
+func checkNamed(f cluster.Failover, c cluster.Cluster) error {
+	if !syncAllows(f, c, f.Candidate) {
+		return impossible("candidate name does not match with sync_standby")
+	}
+	if _, known := c.Member(f.Candidate); !known || f.Candidate == c.Leader.Name {
+		return impossible("candidate does not exists")
 	}
 	return nil
 }
 
+// checkAny says whether there is a member at all to which a request can go.
+func checkAny(kind string, f cluster.Failover, c cluster.Cluster) error {
+	others := c.Others(c.Leader.Name)
+	if slices.ContainsFunc(others, func(m cluster.Member) bool { return syncAllows(f, c, m.Name) }) {
+		return nil
+	}
+	if onlySync(f, c) {
+		return impossible("%s is not possible: can not find sync_standby", kind)
+	}
+	return impossible("%s is not possible: cluster does not have members except leader", kind)
+}
+
+// onlySync reports whether a request can go to a synchronous standby only: a switchover loses no write. A failover to a
+// member that is named, with no leader to ask for it, is an operator's own decision. In quorum mode the race decides.
+func onlySync(f cluster.Failover, c cluster.Cluster) bool {
+	return f.Leader != "" && c.Config.Settings().Sync() == cluster.SyncOn
+}
+
+// syncAllows reports whether a request can go to a member as far as synchronous mode is concerned.
+func syncAllows(f cluster.Failover, c cluster.Cluster, name string) bool {
+	return !onlySync(f, c) || c.Sync.Names(name)
+}
+
 // Candidates are the members that a switchover or failover could go to.
 func Candidates(f cluster.Failover, c cluster.Cluster) []string {
-	return candidates(View{Self: Self{Name: c.Leader.Name}, Cluster: c}, f.Candidate)
+	names := candidates(View{Self: Self{Name: c.Leader.Name}, Cluster: c}, f.Candidate)
+	return slices.DeleteFunc(names, func(name string) bool { return !syncAllows(f, c, name) })
 }
 
 // CheckCandidates says whether any of the asked candidates could lead.

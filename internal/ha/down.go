@@ -63,7 +63,7 @@ func leaderDown(mem *Memory, v View) (Decision, bool) {
 	if watchdogMissing(v) && v.Watchdog.Usable && outcome[ActivateWatchdog](v) == 0 {
 		return activation(v, "holding the leader key: the watchdog before the start"), true
 	}
-	return job("starting the primary", Job{Kind: JobStart, Primary: true}), true
+	return startPrimary(mem, v, "starting the primary"), true
 }
 
 func giveUp(mem *Memory, v View, why string) (Decision, bool) {
@@ -103,7 +103,7 @@ func preferAnother(mem *Memory, v View, crash string) (Decision, bool) {
 		return d, true
 	}
 	ready, checks := readyPeers(v, names, v.Cluster.Status.Optime)
-	if len(ready) == 0 {
+	if ready, checks = heirs(mem, v, ready, checks); len(ready) == 0 {
 		return Decision{}, false
 	}
 	mem.ReleasedAt = v.Now

@@ -161,7 +161,7 @@ func ChangeOf(v View, d Decision) Change {
 		case RenewLease, WriteStatus:
 			continue
 		case AcquireLeader, AdoptLeader, ReleaseLeader, CreateInitialize, WriteInitialize, DeleteInitialize, WriteConfig, WriteHistory,
-			ClearFailover, PromiseFailsafe, AskFailsafe, ActivateWatchdog, DisableWatchdog, AskPeers, AskUpstream, StartJob, Refuse, Exit:
+			ClearFailover, PromiseFailsafe, WriteSync, DeleteSync, SetSyncNames, EmitWAL, AdmitClients, AskFailsafe, ActivateWatchdog, DisableWatchdog, AskPeers, AskUpstream, StartJob, Refuse, Exit:
 		}
 		c.Actions = append(c.Actions, action.String())
 	}

@@ -52,6 +52,8 @@ func (f *facts) cluster(v View) {
 	f.add("leader", "%s", leaderWords(v))
 	f.addIf(!c.Initialize.Known(), "initialize key", "holds no system identifier")
 	f.addIf(c.Timeline() != 0, "cluster's timeline", "%d", c.Timeline())
+	f.addIf(s.Sync() != cluster.SyncOff, "synchronous_mode", "%s, %d of them%s", s.Sync(), s.SynchronousNodes, choose(s.SynchronousStrict, ", strict", ""))
+	f.addIf(c.Sync.Made(), "sync key", "%s", promiseWords(c.Sync))
 	f.addIf(c.Status.Optime != 0, "leader's last known position", "%s", c.Status.Optime)
 	if r := c.Failover; r.Requested() {
 		f.add(r.Kind()+" key", "from %s to %s%s", orAny(r.Leader), orAny(r.Candidate), onSchedule(r.ScheduledAt))
@@ -134,6 +136,11 @@ func (f *facts) server(s Server) {
 		f.add("control file", "%s, %s, timeline %d, ends at %s", choose(c.Clean, "shut down cleanly", "not shut down cleanly"),
 			choose(c.Standby, "last ran as a standby", choose(c.Primary, "last ran as a primary", "marked as a standby")), c.Timeline, c.End)
 	}
+	f.addIf(s.NamesManaged, "commits wait for", "%s", choose(s.SyncNames.Empty(), "nobody", s.SyncNames.String()))
+	for _, b := range s.Senders {
+		f.add("standby "+b.Name, "%s, sent %s, flushed %s", b.SyncState, b.Sent, b.Flushed)
+	}
+	f.addIf(s.Held, "clients", "kept out since a crash")
 	f.addIf(s.ReplayPaused, "replay", "held back: a setting is lower than the primary's")
 	f.addIf(s.PendingRestart, "pending restart", "yes")
 	f.addIf(s.Process == Stopped, "pg_rewind", "%s", choose(s.CanRewind, "possible", "not possible"))
@@ -249,10 +256,25 @@ func memoryFacts(m Memory, now time.Time) []Fact {
 	yes("pg_rewind failed", m.RewindFailed)
 	yes("own timeline is a twin of the cluster's", m.Twin)
 	f.addIf(m.Led != 0, "last a primary on timeline", "%d", m.Led)
+	f.addIf(m.Promise.Made(), "promise about synchronous standbys", "%s", promiseWords(m.Promise))
+	f.addIf(m.Quorum.Begun, "synchronous standbys", "%s", choose(m.Quorum.Settled(), "hold every acknowledged commit", "may lack acknowledged commits"))
+	yes("the promise is certain", m.PromiseSure)
+	yes("server goes by its synchronous_standby_names", m.NamesSure)
+	yes("server could not be told its synchronous_standby_names", m.NamesFailed)
+	times("asking to be no synchronous standby since", m.ReleaseSince)
+	yes("asked to be no synchronous standby at the last decision", m.Releasing)
 	f.addIf(m.Checkpointed != 0, "checkpoint after the promotion", "done on timeline %d", m.Checkpointed)
 	yes("bootstrapping the cluster", m.Bootstrap)
 	yes("bootstrap has made the data directory", m.Bootstrapped)
 	return f
+}
+
+// promiseWords is a promise about synchronous standbys.
+func promiseWords(p cluster.Sync) string {
+	if len(p.Voters) == 0 {
+		return "only " + p.Leader + " may lead"
+	}
+	return fmt.Sprintf("%s, or one of %s that %d others confirm", p.Leader, list(p.Voters), p.Quorum)
 }
 
 // relative says how far a point in time lies from now.

@@ -38,7 +38,7 @@ func jobSucceeded(mem *Memory, v View, e EndedJob) (Decision, bool) {
 		mem.StartFailures = 0
 	case JobCheckpoint:
 		mem.Checkpointed = v.Server.Timeline
-	case JobPromote, JobFollow:
+	case JobPromote, JobFollow, JobCopySlots:
 	}
 	mem.RetryAt = time.Time{}
 	return Decision{}, false
@@ -59,7 +59,7 @@ func jobFailed(mem *Memory, v View, e EndedJob) (Decision, bool) {
 	case JobStop:
 		mem.Handover = Handover{}
 		return stopFailed(v)
-	case JobClone, JobFollow, JobReinitialize, JobReplace, JobCheckpoint:
+	case JobClone, JobFollow, JobReinitialize, JobReplace, JobCheckpoint, JobCopySlots:
 	}
 	return Decision{}, false
 }
@@ -82,7 +82,7 @@ func tooSlow(mem *Memory, v View) (Decision, bool) {
 		return d, true
 	}
 	ready, checks := readyPeers(v, names, v.Cluster.Status.Optime)
-	if len(ready) == 0 {
+	if ready, checks = heirs(mem, v, ready, checks); len(ready) == 0 {
 		return Decision{}, false
 	}
 	mem.StartFailures++ // the key is given up as after a start that failed
@@ -137,5 +137,9 @@ func jobRunning(mem *Memory, v View) (Decision, bool) {
 		mem.Handover.Checkpoint = v.Job.Checkpoint
 		return handOver(mem, v)
 	}
-	return withStatus(v, do(v.Job.String()+" in progress")), true
+	d := withStatus(v, do(v.Job.String()+" in progress"))
+	if v.Job.Kind == JobCheckpoint && v.leading() {
+		d = synchronous(mem, v, d) // a checkpoint takes as long as it takes, and is in nobody's way
+	}
+	return d, true
 }

@@ -9,6 +9,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/guc"
+	"github.com/pgbaton/pgbaton/internal/quorum"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -35,11 +37,13 @@ func world(t *rapid.T) (Memory, View) {
 		v.Cluster.Failover = cluster.Failover{Leader: "n1", Candidate: "n2", Version: 1}
 	}
 	v.Server = anyServer(t)
+	v.Server.SyncNames, v.Server.Senders = anyNames(t)
 	v.Settings.Pause = rapid.SampledFrom([]bool{false, false, true}).Draw(t, "pause")
 	if rapid.SampledFrom([]bool{false, false, true}).Draw(t, "standby cluster") {
 		v.Settings.Standby = cluster.StandbyCluster{Host: "far"}
 	}
 	anyFailsafe(t, &v)
+	anySync(t, &v)
 	v.Watchdog = Watchdog{
 		Wanted: rapid.Bool().Draw(t, "watchdog"), Required: rapid.Bool().Draw(t, "required"),
 		Usable: rapid.Bool().Draw(t, "usable"), Active: rapid.Bool().Draw(t, "active"),
@@ -75,6 +79,29 @@ func anyFailsafe(t *rapid.T, v *View) {
 	if rapid.Bool().Draw(t, "heard") {
 		v.Failsafe.Leader, v.Failsafe.Heard = "n2", v.Now.Add(-time.Duration(rapid.IntRange(0, 40).Draw(t, "when"))*time.Second)
 	}
+}
+
+func anySync(t *rapid.T, v *View) {
+	v.Settings.Synchronous = rapid.SampledFrom([]cluster.SyncMode{cluster.SyncOff, cluster.SyncOff, cluster.SyncOn, cluster.SyncQuorum}).Draw(t, "synchronous_mode")
+	v.Settings.SynchronousStrict = rapid.Bool().Draw(t, "strict")
+	if !rapid.Bool().Draw(t, "promise") {
+		return
+	}
+	v.Cluster.Sync = cluster.Sync{
+		Leader: rapid.SampledFrom([]string{"n1", "n2", "n3"}).Draw(t, "promise of"), Quorum: rapid.IntRange(0, 1).Draw(t, "quorum"),
+		Voters: rapid.SampledFrom([][]string{nil, {"n1"}, {"n2"}, {"n1", "n2"}, {"n2", "n3"}}).Draw(t, "voters"), Version: 7,
+	}
+}
+
+// anyNames are whom the server's commits wait for, and who streams from it.
+func anyNames(t *rapid.T) (guc.SyncNames, []Sender) {
+	names := rapid.SampledFrom([]string{"", "n2", "ANY 1 (n2,n3)", "2 (n2,n3)", guc.NobodySync, "*"}).Draw(t, "names")
+	n, err := guc.ParseSyncNames(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flushed := wal.LSN(rapid.Uint64Range(0, 9).Draw(t, "flushed"))
+	return n, []Sender{{Name: "n2", Slot: "n2", Sent: flushed, Flushed: flushed}}
 }
 
 func anyServer(t *rapid.T) Server {
@@ -257,6 +284,34 @@ func TestFailsafeKeepsItsWord(t *testing.T) {
 		}
 		if _, d := Next(mem, v); contains[AcquireLeader](d) {
 			t.Fatalf("races: %s", d.Why)
+		}
+	})
+}
+
+// Rule S5: nobody takes a vacant key whom the promise leaves out, unless an operator says so; nobody is promoted on another
+// member's promise; and what a leader promises is covered by what its commits wait for.
+func TestThePromiseBinds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, v := world(t)
+		_, d := Next(mem, v)
+		p, on := v.Cluster.Sync, !v.Settings.Standby.Active()
+		f := v.Cluster.Failover
+		founds := mem.Bootstrapped // a new cluster, to which nothing was ever promised
+		if contains[AcquireLeader](d) && on && !founds && p.Made() && !p.Votes("n1") && !v.Settings.Pause && f.Candidate != "n1" {
+			t.Fatalf("takes the key although the promise is %+v", p)
+		}
+		for _, a := range d.Do {
+			switch a := a.(type) {
+			case StartJob:
+				if a.Job.Kind == JobPromote && v.Settings.Sync() != cluster.SyncOff && p.Leader != "n1" {
+					t.Fatalf("is promoted on the promise %+v", p)
+				}
+			case WriteSync:
+				alone, handsOver := len(a.Promise.Voters) == 0, contains[ReleaseLeader](d)
+				if a.Promise.Leader != "n1" || !handsOver && !alone && v.Server.Primary() && !quorum.Covers(a.Promise, v.Server.SyncNames, "n1") {
+					t.Fatalf("promises %+v while commits wait for %q", a.Promise, v.Server.SyncNames)
+				}
+			}
 		}
 	})
 }

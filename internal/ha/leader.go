@@ -2,6 +2,7 @@ package ha
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/wal"
@@ -25,10 +26,10 @@ func leader(mem *Memory, v View) (Decision, bool) {
 	if d, ok := manual(mem, v); ok {
 		// The history goes first: the next leader must know of this timeline.
 		d.Do = append(chores, d.Do...)
-		return withCheckpoint(mem, v, d), true
+		return withCheckpoint(mem, v, synchronous(mem, v, d)), true
 	}
 	mem.Handover = Handover{}
-	return withCheckpoint(mem, v, withStatus(v, do("leading")).with(chores...)), true
+	return withCheckpoint(mem, v, synchronous(mem, v, withStatus(v, do("leading")).with(chores...))), true
 }
 
 // withCheckpoint adds the checkpoint after the promotion to a decision that leaves room for it: others wait for it before
@@ -59,6 +60,9 @@ func promote(mem *Memory, v View) (Decision, bool) {
 	case watchdogMissing(v) && v.Watchdog.Required:
 		return giveUp(mem, v, "the watchdog is required and could not be activated")
 	}
+	if d, ok := inherit(mem, v); ok {
+		return d, true
+	}
 	return job("holding the leader key: promoting", Job{Kind: JobPromote}), true
 }
 
@@ -74,6 +78,9 @@ func upkeep(v View) []Action {
 	if members := failsafeMembers(v.Cluster); v.Settings.FailsafeMode && !maps.Equal(members, v.Cluster.Failsafe) {
 		chores = append(chores, PromiseFailsafe{members})
 	}
+	if v.Settings.Standby.Active() && v.Cluster.Sync.Made() {
+		chores = append(chores, DeleteSync{v.Cluster.Sync.Version}) // nothing is committed here any more
+	}
 	// What a standby cluster's history was before it followed the remote is over.
 	borrowed := v.Settings.Standby.Active() && v.Cluster.Timeline() != v.Server.Timeline
 	if v.Server.Answers && (borrowed || v.Server.Primary() && v.Cluster.Timeline() < v.Server.Timeline) {
@@ -82,12 +89,13 @@ func upkeep(v View) []Action {
 	return chores
 }
 
-// withStatus adds the leader's position where it moved and the lease is renewed anyway.
+// withStatus adds the leader's position, and those of the slots, where they moved and the lease is renewed anyway.
 func withStatus(v View, d Decision) Decision {
 	serves := v.Server.Primary() || v.Settings.Standby.Active() && v.Server.Process == Running
 	moved := serves && v.Server.Position > v.Cluster.Status.Optime
-	if v.Fresh && v.leading() && moved && (v.renewDue() || v.Cluster.Status.Optime == wal.LSN(0)) {
-		return d.with(WriteStatus{Optime: v.Server.Position})
+	said := v.Published.Positions == nil || maps.Equal(v.Published.Positions, v.Cluster.Status.Slots) && slices.Equal(v.Published.Retain, v.Cluster.Status.RetainSlots)
+	if v.Fresh && v.leading() && (moved || serves && !said) && (v.renewDue() || v.Cluster.Status.Optime == wal.LSN(0)) {
+		return d.with(WriteStatus{Optime: max(v.Server.Position, v.Cluster.Status.Optime)})
 	}
 	return d
 }

@@ -20,6 +20,9 @@ func leave(mem *Memory, v View) (Decision, bool) {
 			}
 			mem.Handover = Handover{Kind: "shutdown", Until: v.Now.Add(handoverLimit)}
 		}
+		if d, wait := release(mem, v, "leaving"); wait {
+			return d, true
+		}
 		return job("leaving: stopping the server", Job{Kind: JobStop}), true
 	}
 	if v.Server.Data != DataCluster && !mem.Ours {

@@ -1,7 +1,10 @@
 package ha
 
 import (
+	"slices"
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
 )
 
 // handoverLimit is how long a leader that stopped for a switchover waits for a candidate to have received
@@ -41,6 +44,9 @@ func manual(mem *Memory, v View) (Decision, bool) {
 	if d, ok := ask(v.Now, v, names, f.Kind()+" requested: asking the candidates"); ok {
 		return d, true
 	}
+	if p := promise(mem, v); p.Made() && v.Settings.Sync() == cluster.SyncOn && f.Leader != "" {
+		names = slices.DeleteFunc(names, func(name string) bool { return !p.Names(name) })
+	}
 	ready, checks := readyPeers(v, names, v.Server.Position)
 	if len(ready) == 0 {
 		return do("the "+f.Kind()+" is not possible: no candidate is ready", drop).again().checked(checks), true
@@ -51,7 +57,7 @@ func manual(mem *Memory, v View) (Decision, bool) {
 		return do(f.Kind()+": "+list(ready)+" can take over", ReleaseLeader{v.Cluster.Leader.Version, v.Server.Position}).again().checked(checks), true
 	}
 	mem.Handover = Handover{Kind: f.Kind(), Candidate: f.Candidate, Until: v.Now.Add(handoverLimit)}
-	return job(f.Kind()+": handing over to "+list(ready), Job{Kind: JobStop}).checked(checks), true
+	return job(f.Kind()+": handing over to "+list(ready), Job{Kind: JobStop, Until: stopUntil(v)}).checked(checks), true
 }
 
 // scheduled keeps a scheduled switchover waiting, or throws away one that can no longer be meant. The bool is
@@ -79,17 +85,42 @@ func handOver(mem *Memory, v View) (Decision, bool) {
 	if d, ok := ask(v.Now.Add(-handoverStep), v, names, h.Kind+": waiting for the shutdown checkpoint to arrive"); ok {
 		return d, true
 	}
-	for _, name := range names {
-		if p := v.Peers[name]; p.Reached && p.InRecovery && !p.NoFailover && h.Checkpoint != 0 && p.Position > h.Checkpoint {
-			mem.Handover = Handover{}
-			mem.ReleasedAt = v.Now
-			return do(h.Kind+": "+name+" has received everything", ReleaseLeader{v.Cluster.Leader.Version, h.Checkpoint}).again(), true
-		}
+	if complete := h.complete(v, names); len(complete) > 0 {
+		mem.Handover = Handover{}
+		mem.ReleasedAt = v.Now
+		d := do(h.Kind+": "+list(complete)+" received everything", handOverPromise(v, complete)...)
+		return d.with(ReleaseLeader{v.Cluster.Leader.Version, h.Checkpoint}).again(), true
 	}
 	if v.Job.Kind == "" && (h.Checkpoint == 0 || !v.Now.Before(h.Until)) {
-		mem.Handover = Handover{}
-		return job("the "+h.Kind+" failed: no candidate received the last WAL; leading again",
-			Job{Kind: JobStart, Primary: true}).with(ClearFailover{Version: v.Cluster.Failover.Version}), true
+		return handOverFailed(mem, v, names)
 	}
 	return do(h.Kind + ": waiting for the shutdown checkpoint to arrive").wake(h.step(v.Now)), true
+}
+
+// handOverFailed ends a hand-over for which nobody received the last WAL. Where the server had to be stopped by force, and
+// commits are synchronous, those that hold every acknowledged commit may lead all the same; else this member leads again.
+func handOverFailed(mem *Memory, v View, names []string) (Decision, bool) {
+	h := mem.Handover
+	if h.Checkpoint == 0 && promise(mem, v).Made() {
+		ready, checks := readyPeers(v, names, v.Cluster.Status.Optime)
+		if ready, checks = heirs(mem, v, ready, checks); len(ready) > 0 {
+			mem.Handover, mem.ReleasedAt = Handover{}, v.Now
+			why := h.Kind + ": the server was stopped by force, and " + list(ready) + " can take over"
+			return do(why, ReleaseLeader{Version: v.Cluster.Leader.Version}).again().checked(checks), true
+		}
+	}
+	d := startPrimary(mem, v, "the "+h.Kind+" failed: no candidate received the last WAL; leading again")
+	if contains[StartJob](d) {
+		mem.Handover = Handover{}
+		d = d.with(ClearFailover{Version: v.Cluster.Failover.Version})
+	}
+	return d, true
+}
+
+// stopUntil is when a primary in synchronous mode is stopped by force (primary_stop_timeout); zero: never.
+func stopUntil(v View) time.Time {
+	if limit := v.Settings.PrimaryStopTimeout; limit > 0 && v.Settings.Sync() != cluster.SyncOff {
+		return v.Now.Add(limit)
+	}
+	return time.Time{}
 }

@@ -1,8 +1,11 @@
 package ha
 
 import (
+	"slices"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/quorum"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -51,6 +54,20 @@ type Memory struct {
 	Led wal.Timeline
 	// Twin is true once the own data turned out to be on a twin of the cluster's timeline.
 	Twin bool
+	// Promise is the last one that was seen about synchronous standbys. Quorum is what the leader knows of whom its commits
+	// wait for.
+	Promise cluster.Sync
+	Quorum  quorum.Memory
+	// NamesSure is true once every process of the server goes by the names it was told last, NamesFailed when the last
+	// telling was in vain.
+	NamesSure, NamesFailed bool
+	// PromiseSure is true once this leader has written the sync key and knows it. Before, and after a write whose answer was
+	// lost, another one may come into force late, of this life or an earlier one; but not over a later version (rule S8).
+	PromiseSure bool
+	// ReleaseSince is since when this synchronous standby asks the leader to do without it; Releasing is true when it did so
+	// at the last decision.
+	ReleaseSince time.Time
+	Releasing    bool
 	// Checkpointed is the timeline on which the checkpoint after the promotion is done.
 	Checkpointed wal.Timeline
 }
@@ -88,4 +105,12 @@ func (h Handover) answering(v View, names []string) []string {
 // step is the time until the candidates are asked again: often at first, and less often the longer it takes.
 func (h Handover) step(now time.Time) time.Duration {
 	return handoverStep + now.Sub(h.Until.Add(-handoverLimit))/handoverEase
+}
+
+// complete are the members that received the shutdown checkpoint, and with it everything that was ever written here.
+func (h Handover) complete(v View, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		p := v.Peers[name]
+		return !p.Reached || !p.InRecovery || p.NoFailover || h.Checkpoint == 0 || p.Position <= h.Checkpoint
+	})
 }

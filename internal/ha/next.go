@@ -100,6 +100,7 @@ func observe(mem *Memory, v View) {
 		mem.Born = v.Now
 	}
 	remember(mem, v.Server)
+	rememberSync(mem, v)
 }
 
 // keepLease puts the renewal of the lease before everything else a decision does. The lease also carries

@@ -2,6 +2,7 @@ package ha
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
@@ -25,13 +26,13 @@ func race(mem *Memory, v View) (Decision, bool) {
 		return job("another member began the timeline that this one was the primary of: stopping", immediately(v)), true
 	}
 	if v.Server.Primary() {
-		return keepPrimary(v)
+		return keepPrimary(mem, v)
 	}
 	if left, wait := backoff(mem, v); wait {
 		return do("nobody leads, but the own server still receives WAL: waiting before the race, as primary_race_backoff says").wake(left), true
 	}
 	names := peersToAsk(v)
-	if v.Cluster.Failover.Candidate == v.Self.Name && !forgetful(mem, v) {
+	if f := v.Cluster.Failover; f.Candidate == v.Self.Name && !forgetful(mem, v) && (f.Leader == "" || promise(mem, v).Quorum == 0) {
 		names = nil // it was chosen; there is nobody to compare with
 	}
 	if d, ok := ask(later(mem.VacantSince, v.Now.Add(-raceEvery)), v, names, "nobody leads: asking the other members"); ok {
@@ -59,9 +60,13 @@ func backoff(mem *Memory, v View) (time.Duration, bool) {
 }
 
 // keepPrimary lets a running primary take the vacant key back, unless the cluster went on without it.
-func keepPrimary(v View) (Decision, bool) {
+func keepPrimary(mem *Memory, v View) (Decision, bool) {
 	if behind(v, v.Server.Timeline) {
 		return job("this primary is on an older timeline than the cluster", immediately(v)), true
+	}
+	if p := promise(mem, v); p.Made() && !strings.EqualFold(p.Leader, v.Self.Name) {
+		// Whoever wins makes the promise its own before its promotion: there was another primary since.
+		return job("the promise about synchronous standbys is "+p.Leader+"'s: this primary is a former one", immediately(v)), true
 	}
 	if outcome[AcquireLeader](v) == Unknown {
 		return job("the leader key could not be taken: this server may not accept writes", immediately(v)), true
@@ -93,7 +98,8 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 	if v.Settings.FailsafeMode {
 		checks = append(checks, failsafeChecks(mem, v)...)
 	}
-	if c, decided := manualRace(v, asked); decided {
+	checks = append(checks, syncChecks(mem, v, asked)...)
+	if c, decided := manualRace(mem, v, asked); decided {
 		return append(checks, c)
 	}
 	lag := own.Behind(optime)
@@ -101,12 +107,12 @@ func raceChecks(mem *Memory, v View, asked []string) []Check {
 	limit := ", the limit is " + wal.Size(v.Settings.MaximumLagOnFailover) + " (maximum_lag_on_failover)"
 	checks = append(checks, check("lag", lag <= v.Settings.MaximumLagOnFailover, distance, distance+limit))
 	// After a planned end of all members the last leader has more than the others, and may only be slower to come up.
-	patient := lag == 0 || v.Now.Sub(mem.VacantSince) >= completeWait
+	patient := lag == 0 || promise(mem, v).Made() || v.Now.Sub(mem.VacantSince) >= completeWait
 	checks = append(checks, check("complete", patient, "nobody who has more had to be waited for",
 		distance+": a member that has everything may be coming up"))
 	for _, name := range asked {
 		gaveUp := name == mem.LastLeader || name == v.Cluster.Failover.Leader
-		checks = append(checks, peerCheck(v, name, gaveUp))
+		checks = append(checks, peerCheck(promise(mem, v), v, name, gaveUp))
 	}
 	return checks
 }
@@ -127,7 +133,8 @@ func check(rule string, ok bool, good, bad string) Check {
 
 // peerCheck is whether another member leaves the key to us. A member that cannot be reached neither blocks
 // nor helps. The priority of one that gave up the lead does not count: it is down or on its way, or waits for us.
-func peerCheck(v View, name string, gaveUp bool) Check {
+// Whatever one has that is no part of the promise, nobody acknowledged, and it cannot lead.
+func peerCheck(made cluster.Sync, v View, name string, gaveUp bool) Check {
 	p := v.Peers[name]
 	switch {
 	case !p.Reached:
@@ -136,6 +143,8 @@ func peerCheck(v View, name string, gaveUp bool) Check {
 		return Check{"peer " + name, false, name + " is still a primary"}
 	case p.NoFailover || p.WatchdogFailed:
 		return Check{"peer " + name, true, name + " may not lead"}
+	case made.Made() && !made.Votes(name):
+		return Check{"peer " + name, true, name + " may lack acknowledged commits"}
 	case p.Timeline > v.Server.Timeline:
 		return Check{"peer " + name, false, name + " is on a newer timeline"}
 	case p.Timeline != 0 && p.Timeline < v.Server.Timeline:
@@ -151,7 +160,7 @@ func peerCheck(v View, name string, gaveUp bool) Check {
 
 // manualRace applies a failover key while nobody leads. The bool says that it alone decides. A candidate is only
 // waited for while it is a member that answers, and could lead.
-func manualRace(v View, asked []string) (Check, bool) {
+func manualRace(mem *Memory, v View, asked []string) (Check, bool) {
 	f := v.Cluster.Failover
 	if !f.Requested() || f.ScheduledAt != "" {
 		return Check{}, false
@@ -160,7 +169,7 @@ func manualRace(v View, asked []string) (Check, bool) {
 		return Check{"candidate", true, "this member is the candidate of the " + f.Kind()}, true
 	}
 	if f.Candidate != "" {
-		if slices.Contains(asked, f.Candidate) && couldLead(v, v.Peers[f.Candidate]) {
+		if slices.Contains(asked, f.Candidate) && couldLead(v, v.Peers[f.Candidate]) && couldWin(mem, v, f.Candidate) {
 			return Check{"candidate", false, f.Candidate + " is the candidate of the " + f.Kind()}, true
 		}
 		return Check{}, false
@@ -170,6 +179,7 @@ func manualRace(v View, asked []string) (Check, bool) {
 	}
 	// Who has less WAL leaves the key to us in turn, and then nobody would lead.
 	ready, _ := readyPeers(v, candidates(v, ""), 0)
+	ready, _ = heirs(mem, v, ready, nil)
 	ready = slices.DeleteFunc(ready, func(name string) bool { return v.Peers[name].Position < v.Server.Position })
 	if len(ready) > 0 {
 		return Check{"switchover", false, "this member gave up the lead to " + list(ready)}, true

@@ -26,6 +26,13 @@ func replica(mem *Memory, v View) (Decision, bool) {
 	if v.Server.ReplayPaused && v.Server.PendingRestart && !v.Settings.Pause {
 		return job("replay waits for settings that the primary raised: restarting with them", Job{Kind: JobRestart}), true
 	}
+	if missing := v.Server.MissingSlots; len(missing) > 0 && v.Server.Streaming && !v.Settings.Pause && !v.Now.Before(mem.RetryAt) {
+		why := "logical slots are to be copied from " + leader.Name + ": " + list(missing)
+		if d, wait := release(mem, v, why); wait {
+			return d, true
+		}
+		return job(why, Job{Kind: JobCopySlots, Member: leader.Name}), true
+	}
 	if v.Server.Streaming || from.member == "" || !leader.Running() {
 		return do("following " + from.describe(leader)), true
 	}

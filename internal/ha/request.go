@@ -7,14 +7,14 @@ import (
 )
 
 // requested begins what an operator asked for.
-func requested(_ *Memory, v View) (Decision, bool) {
+func requested(mem *Memory, v View) (Decision, bool) {
 	r, ok := due(v)
 	if !ok {
 		return Decision{}, false
 	}
 	switch r.Kind {
 	case RequestRestart:
-		return restart(v, r)
+		return restart(mem, v, r)
 	case RequestReinitialize:
 		if leader := v.Cluster.Leader.Name; leader == "" || leader == v.Self.Name {
 			// The key may be an earlier life's: the newest data are here all the same.
@@ -53,7 +53,7 @@ func refuse(r Request, why string) (Decision, bool) {
 
 // restart only ever takes a running server, in the role it has. What becomes of one that is down is for other rules to
 // decide: started as it is, a former primary would be one again (rule S4).
-func restart(v View, r Request) (Decision, bool) {
+func restart(mem *Memory, v View, r Request) (Decision, bool) {
 	if why := outdated(v, r); why != "" {
 		return refuse(r, why)
 	}
@@ -73,6 +73,9 @@ func restart(v View, r Request) (Decision, bool) {
 	why := "restart was requested"
 	if !r.At.IsZero() {
 		why = "the scheduled restart is due"
+	}
+	if d, wait := release(mem, v, why); wait {
+		return d, true
 	}
 	return job(why, Job{Kind: JobRestart, Primary: v.Server.Primary(), Request: r.ID, Timeout: r.Timeout}), true
 }

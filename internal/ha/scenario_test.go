@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -33,6 +35,8 @@ import (
 //	peer n2 primary|standby running|… tl=1 at=0/1 [nofailover] [priority=2] [when=99] · peer n2 silent
 //	upstream n2|remote tl=2 switched=0/1 [when=99] [recovering] · upstream n2 silent
 //	job KIND [primary] [began=90] [timeout=5] [checkpoint=0/1] · job none · ended KIND ok|failed [lost] [checkpoint=0/1]
+//	synchronous_mode on|quorum|off [strict] [count=2] · sync LEADER 1 n2,n3 [sure] | none · names 'TEXT' [sure] [own] · held
+//	sender n2 [sent=0/1] [flushed=0/1] [slot=other] · sender n2 none
 //	leaving · outcome ACTION done|refused|unknown · request none|restart|reinitialize [at=110] [started=50] [role=primary] [below=160000]
 //	       [pending] [timeout=5]
 func TestScenarios(t *testing.T) {
@@ -278,6 +282,19 @@ func (s *scenario) fact(verb string, w words) error {
 		}
 	case "outcome":
 		return s.outcome(w)
+	case "synchronous_mode":
+		v.Settings.Synchronous, v.Settings.SynchronousStrict = cluster.SyncMode(w.first()), w.has("strict")
+		if v.Settings.SynchronousNodes = max(w.number("count"), 1); w.first() == "off" {
+			v.Settings.Synchronous = cluster.SyncOff
+		}
+	case "sync":
+		return s.sync(w)
+	case "names":
+		return s.names(w)
+	case "sender":
+		s.sender(w)
+	case "held":
+		v.Server.Held = true
 	case "leaving":
 		v.Leaving = true
 	case "request":
@@ -288,10 +305,44 @@ func (s *scenario) fact(verb string, w words) error {
 	return nil
 }
 
+func (s *scenario) sync(w words) error {
+	s.view.Cluster.Sync = cluster.Sync{}
+	if w.has("none") {
+		return nil
+	}
+	quorum, err := strconv.Atoi(w.bare[1])
+	s.view.Cluster.Sync = cluster.Sync{Leader: w.first(), Quorum: quorum, Version: 1}
+	if len(w.bare) > 2 && w.bare[2] != "sure" {
+		s.view.Cluster.Sync.Voters = strings.Split(w.bare[2], ",")
+	}
+	s.mem.PromiseSure = s.mem.PromiseSure || w.has("sure")
+	return err
+}
+
+// names are those in force; blanks in the text are underscores.
+func (s *scenario) names(w words) error {
+	text := strings.ReplaceAll(strings.Trim(w.first(), "'"), "_", " ")
+	names, err := guc.ParseSyncNames(text)
+	s.view.Server.SyncNames, s.view.Server.NamesManaged = names, !w.has("own")
+	s.mem.NamesSure = w.has("sure")
+	return err
+}
+
+func (s *scenario) sender(w words) {
+	v := &s.view
+	v.Server.Senders = slices.DeleteFunc(slices.Clone(v.Server.Senders), func(b Sender) bool { return b.Name == w.first() })
+	if w.has("none") {
+		return
+	}
+	b := Sender{Name: w.first(), Slot: cmp.Or(w.keys["slot"], cluster.SlotName(w.first())), SyncState: "async", Sent: w.lsn("sent"), Flushed: w.lsn("flushed")}
+	b.Sent = max(b.Sent, b.Flushed)
+	v.Server.Senders = append(v.Server.Senders, b)
+}
+
 // tags are the words of a member that are tags: nofailover, replicatefrom=n2.
 func (w words) tags() cluster.Tags {
 	tags := cluster.Tags{}
-	for _, tag := range []string{"nofailover", "clonefrom", "nostream"} {
+	for _, tag := range []string{"nofailover", "clonefrom", "nostream", "nosync"} {
 		if w.has(tag) {
 			tags[tag] = true
 		}
@@ -465,12 +516,15 @@ func (s *scenario) server(w words) {
 		sv.Control = Control{Clean: w.has("clean"), Standby: w.has("standby"), Primary: w.has("primary"), Timeline: w.timeline(), End: w.lsn("at")}
 		sv.InRecovery, sv.Timeline, sv.Position, sv.Answers = false, 0, 0, false
 	}
+	// Whom commits wait for is said by facts of its own.
+	sv.SyncNames, sv.NamesManaged, sv.Senders = s.view.Server.SyncNames, s.view.Server.NamesManaged, s.view.Server.Senders
 	s.view.Server = sv
 }
 
 func (s *scenario) outcome(w words) error {
 	results := map[string]Result{"done": Done, "refused": Refused, "unknown": Unknown}
-	actions := map[string]Action{"acquire": AcquireLeader{}, "renew": RenewLease{}, "ask": AskPeers{peersToAsk(s.view)}, "watchdog": ActivateWatchdog{}}
+	actions := map[string]Action{"acquire": AcquireLeader{}, "renew": RenewLease{}, "ask": AskPeers{peersToAsk(s.view)}, "watchdog": ActivateWatchdog{},
+		"sync": WriteSync{}, "names": SetSyncNames{}}
 	a, known := actions[w.first()]
 	if !known {
 		return fmt.Errorf("unknown action %q", w.first())

@@ -18,7 +18,7 @@ func stale(mem *Memory, v View) (Decision, bool) {
 		return d, true
 	}
 	ready, checks := readyPeers(v, names, v.Cluster.Status.Optime)
-	if len(ready) == 0 {
+	if ready, checks = heirs(mem, v, ready, checks); len(ready) == 0 {
 		return do("no standby can take over: adopting the leader key of an earlier life", adopt).again().checked(checks), true
 	}
 	mem.ReleasedAt = v.Now

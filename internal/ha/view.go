@@ -30,7 +30,9 @@ type View struct {
 	Upstream Upstream
 	Requests []Request
 	Failsafe Failsafe
-	Watchdog Watchdog
+	// Published is what a leader would say of the slots in the status key; nil where it has nothing to say.
+	Published Published
+	Watchdog  Watchdog
 	// Leaving is true once the agent was told to end.
 	Leaving bool
 	// Outcomes are the results of the last decision's actions.
@@ -46,6 +48,13 @@ type Self struct {
 	CloneAfterRewindFailure, CloneDiverged bool
 	// CloneAlone says that there is a way to fill a data directory without another member, as from a backup.
 	CloneAlone bool
+}
+
+// Published is what the leader says of replication slots in the status key (package slots decides it).
+type Published struct {
+	// Positions are how far the slots are used, by name; Retain names those that are kept for members that are away.
+	Positions map[string]wal.LSN
+	Retain    []string
 }
 
 // Failsafe is what members agreed on without the DCS (failsafe_mode).
@@ -141,9 +150,13 @@ type Server struct {
 	Led wal.Timeline
 	// Control is what the control file of a stopped server says.
 	Control Control
-	// SyncNames is synchronous_standby_names as a running server goes by it. Senders are those that stream WAL from it.
-	SyncNames guc.SyncNames
-	Senders   []Sender
+	// SyncNames is synchronous_standby_names as a running server goes by it, or a stopped one will. NamesManaged is false
+	// where they are an operator's own. Senders are those that stream WAL from the server.
+	SyncNames    guc.SyncNames
+	NamesManaged bool
+	Senders      []Sender
+	// MissingSlots are the logical slots that a standby should copy from the leader.
+	MissingSlots []string
 	// Held is true while clients are kept out, as a start that held them said.
 	Held bool
 	// CanRewind is true when pg_rewind is there, allowed, and its preconditions hold.
@@ -156,6 +169,8 @@ type Server struct {
 type Sender struct {
 	// Name is the standby's application name, which is that of the member.
 	Name string
+	// Slot is the replication slot that it uses; empty for none.
+	Slot string
 	// SyncState is PostgreSQL's word for it: async, potential, sync or quorum.
 	SyncState string
 	// Sent and Flushed are how far the WAL was sent, and is safe on the standby's disk.
@@ -295,14 +310,16 @@ func (v View) deadline() time.Time {
 	return later(v.Lease.Deadline, v.Failsafe.Until)
 }
 
-// renewDue reports whether the lease is to be renewed in this tick: once per loop_wait, and at least
-// three times per ttl.
+// renewDue reports whether the lease is to be renewed in this tick: once per loop_wait, but at least three times per ttl and
+// at most ten times.
 func (v View) renewDue() bool {
 	every := v.renewEvery()
 	return !v.Now.Before(v.Lease.Renewed.Add(every - every/10))
 }
 
-func (v View) renewEvery() time.Duration { return min(v.Settings.LoopWait, v.Settings.TTL/3) }
+func (v View) renewEvery() time.Duration {
+	return min(max(v.Settings.LoopWait, v.Settings.TTL/10), v.Settings.TTL/3)
+}
 
 // renewal is the time until the next renewal after this tick.
 func (v View) renewal() time.Duration {

@@ -96,8 +96,9 @@ type Store interface {
 	Watch(ctx context.Context, prefix string, after Version) <-chan Event
 	// Grant creates a lease that ends ttl after its last renewal. ttl is rounded up to seconds.
 	Grant(ctx context.Context, ttl time.Duration) (LeaseID, error)
-	// Renew restarts the lease's clock once. Errors: ErrLost, ErrUnavailable.
-	Renew(ctx context.Context, lease LeaseID) error
+	// Renew restarts the lease's clock and returns the revision of the store then: whoever has read everything at that
+	// revision has seen all changes until this call. Repeating it does no harm. Errors: ErrLost, ErrUnavailable.
+	Renew(ctx context.Context, lease LeaseID) (Version, error)
 	// Revoke ends a lease and deletes its keys. Revoking a lease that is gone is not an error.
 	Revoke(ctx context.Context, lease LeaseID) error
 	// Close releases connections. Leases go on until their ttl ends.

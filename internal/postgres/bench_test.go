@@ -27,3 +27,20 @@ func BenchmarkStatus(b *testing.B) {
 		}
 	})
 }
+
+// What it costs until every process goes by other names, and to ask for those that are set.
+func BenchmarkSetSyncNames(b *testing.B) {
+	s := primary(b, "n1")
+	set := func(text string) {
+		if err := s.SetSyncNames(b.Context(), SyncNames{Managed: true, Text: text}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for what, texts := range map[string][]string{"others": {"a", "b"}, "somebody and nobody": {"a", ""}, "the same": {"a"}} {
+		b.Run(what, func(b *testing.B) {
+			for n := 0; b.Loop(); n++ {
+				set(texts[n%len(texts)])
+			}
+		})
+	}
+}

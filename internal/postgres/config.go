@@ -61,6 +61,9 @@ type Settings struct {
 	PrePromote, BeforeStop Program
 	// RewindOptions are further options of pg_rewind.
 	RewindOptions []Option
+	// Strict: a server one of whose processes crashed ends, unless restart_after_crash is configured, instead of starting
+	// anew by itself. Then the agent starts it, and can keep clients out (StartOptions.Hold).
+	Strict bool
 }
 
 // Login is a database role the agent uses.

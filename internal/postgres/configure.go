@@ -14,7 +14,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/guc"
 )
 
-// following is what a configuration says about whom the server follows.
+// following is what a configuration says about whom the server follows, and who follows it.
 type following struct {
 	standby bool
 	// conninfo and slot are empty for a standby that follows nobody.
@@ -23,6 +23,10 @@ type following struct {
 	recovery guc.Settings
 	// restore are those of the recovery that makes a new cluster of a copy.
 	restore guc.Settings
+	// names are whom commits wait for.
+	names SyncNames
+	// hold keeps clients out of a primary that starts. That it was done is not read back from a configuration; see held.
+	hold bool
 	// keepAuto leaves what a program of the operator's wrote into postgresql.auto.conf.
 	keepAuto bool
 }
@@ -30,14 +34,14 @@ type following struct {
 // current reads what the directory's files say now.
 func current(dir string) following {
 	f := following{standby: exists(filepath.Join(dir, signalName))}
-	if !f.standby {
-		return f
-	}
 	content, err := os.ReadFile(filepath.Join(dir, confName))
 	if err != nil {
 		return f
 	}
-	f.readConf(string(content))
+	f.names = readNames(string(content))
+	if f.standby {
+		f.readConf(string(content))
+	}
 	return f
 }
 
@@ -55,7 +59,7 @@ func (f *following) readConf(content string) {
 			f.conninfo = value
 		case "primary_slot_name":
 			f.slot = value
-		case "restore_command", "archive_cleanup_command", "recovery_min_apply_delay":
+		case "restore_command", "archive_cleanup_command", "recovery_min_apply_delay", feedbackName:
 			if f.recovery == nil {
 				f.recovery = guc.Settings{}
 			}
@@ -82,7 +86,10 @@ func renderConf(plan guc.Plan, f following) string {
 	for _, a := range plan.Arguments {
 		all[a.Name] = a.Value
 	}
-	text := all.Render()
+	if f.names.Managed {
+		delete(all, syncNamesName)
+	}
+	text := all.Render() + f.names.section()
 	switch {
 	case f.standby:
 		return text + "\n" + followMark + followConf(all, f).Render()
@@ -97,15 +104,13 @@ func renderConf(plan guc.Plan, f following) string {
 func followConf(all guc.Settings, f following) guc.Settings {
 	follow := guc.Settings{
 		"primary_conninfo":         f.conninfo,
+		"primary_slot_name":        f.slot,
 		"recovery_target":          "",
 		"recovery_target_lsn":      "",
 		"recovery_target_name":     "",
 		"recovery_target_time":     "",
 		"recovery_target_xid":      "",
 		"recovery_target_timeline": "latest",
-	}
-	if f.slot != "" {
-		follow["primary_slot_name"] = f.slot
 	}
 	if _, configured := all[reconnectName]; !configured {
 		follow[reconnectName] = reconnectEvery
@@ -178,6 +183,9 @@ func (s *Server) wanted() (guc.Plan, Settings, error) {
 	if err := s.addPaths(plan.File); err != nil {
 		return guc.Plan{}, Settings{}, err
 	}
+	if _, configured := plan.File[restartName]; settings.Strict && !configured {
+		plan.File[restartName] = "off"
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, value := range s.refused {
@@ -189,6 +197,10 @@ func (s *Server) wanted() (guc.Plan, Settings, error) {
 	s.query.compareAgain.Store(true)
 	return plan, settings, nil
 }
+
+// restartName has the postmaster start everything anew by itself after one of its processes crashed. Then nobody could
+// keep clients out.
+const restartName = "restart_after_crash"
 
 // configure brings the configuration files of a data directory in line and reports whether any changed.
 // A configuration that PostgreSQL would refuse never replaces one that works.
@@ -208,12 +220,13 @@ func (s *Server) configure(ctx context.Context, dir string, f following) (change
 		if changed, err = writeFile(conf, header+renderConf(plan, f)); err != nil {
 			return false, err
 		}
+		s.forgetSpread(f.names)
 	}
 	more, err := s.writeAccess(dir, plan.File, settings)
 	if err != nil || f.keepAuto {
 		return changed || more, err
 	}
-	cleaned, err := cleanAuto(dir)
+	cleaned, err := cleanAuto(dir, f.names.Managed)
 	return changed || more || cleaned, err
 }
 

@@ -47,9 +47,19 @@ func (s *Server) primaryConninfo(up Upstream) string {
 		pair{"user", s.cfg.Replication.Username},
 		pair{"passfile", s.passFile(s.cfg.Replication)},
 		where[0], where[1],
-		pair{"application_name", s.cfg.MemberName},
+		pair{"application_name", s.applicationName(up)},
 		pair{"target_session_attrs", up.attributes()},
 	)
+}
+
+// applicationName is what the server calls itself: the member's name, by which synchronous_standby_names means it. The leader
+// of a standby cluster is no standby of the remote's: a member there may have the same name, and commits would wait for the
+// wrong server.
+func (s *Server) applicationName(up Upstream) string {
+	if up.Remote {
+		return "standby cluster " + s.cfg.MemberName
+	}
+	return s.cfg.MemberName
 }
 
 // passFile names the password file where a login has a password.

@@ -217,6 +217,8 @@ func TestOnlyOneJobAtATime(t *testing.T) {
 		"follow":    func() error { _, err := s.Follow(ctx, Upstream{}); return err },
 		"reload":    func() error { _, err := s.Reload(ctx, s.cfg.Settings); return err },
 		"set aside": func() error { _, err := s.SetAside(); return err },
+		"set names": func() error { return s.SetSyncNames(ctx, managed("n2")) },
+		"admit":     func() error { return s.AdmitClients(ctx) },
 	}
 	for name, job := range jobs {
 		if err := job(); !errors.Is(err, ErrBusy) {

@@ -75,7 +75,7 @@ func (s *Server) writeAccess(dir string, file guc.Settings, settings Settings) (
 		if len(f.lines) == 0 || file[f.setting] != filepath.Join(s.dir, f.name) {
 			continue
 		}
-		wrote, err := writeFile(filepath.Join(dir, f.name), hbaHeader+strings.Join(f.lines, "\n")+"\n")
+		wrote, err := writeFile(hbaTarget(dir, f.name), hbaHeader+strings.Join(f.lines, "\n")+"\n")
 		if err != nil {
 			return changed, err
 		}
@@ -85,8 +85,9 @@ func (s *Server) writeAccess(dir string, file guc.Settings, settings Settings) (
 }
 
 // cleanAuto removes from postgresql.auto.conf what only the agent may set: ALTER SYSTEM or another
-// program's clone may have left a primary_conninfo there, which would win over ours.
-func cleanAuto(dir string) (bool, error) {
+// program's clone may have left a primary_conninfo there, which would win over ours. Where names is true,
+// synchronous_standby_names is such a setting too.
+func cleanAuto(dir string, names bool) (bool, error) {
 	path := filepath.Join(dir, autoName)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -98,11 +99,26 @@ func cleanAuto(dir string) (bool, error) {
 	var kept strings.Builder
 	for line := range strings.Lines(string(content)) {
 		name, _, _ := strings.Cut(line, "=")
-		if !guc.Owned(strings.TrimSpace(name)) {
+		name = strings.TrimSpace(name)
+		if ours := names && strings.EqualFold(name, syncNamesName); !ours && !guc.Owned(name) {
 			kept.WriteString(line)
 		}
 	}
 	return writeFile(path, kept.String())
+}
+
+// autoSets reports whether postgresql.auto.conf has a setting.
+func autoSets(dir, setting string) bool {
+	content, err := os.ReadFile(filepath.Join(dir, autoName))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(content)) {
+		if name, _, _ := strings.Cut(line, "="); strings.EqualFold(strings.TrimSpace(name), setting) {
+			return true
+		}
+	}
+	return false
 }
 
 // setSignal makes a data directory one of a standby, or of a primary.

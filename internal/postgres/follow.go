@@ -13,8 +13,8 @@ import (
 type Followed struct {
 	// Changed: the server was told to follow another upstream than before, or in another way.
 	Changed bool
-	// NeedsRestart: it will do so only after a Restart (before PostgreSQL 13, and before 14 for another
-	// restore_command), or after it was stopped and started as a standby, because it runs as a primary.
+	// NeedsRestart: it will do so only after a Restart (before PostgreSQL 13 for another upstream or slot, and before 14
+	// for another restore_command), or after it was stopped and started as a standby, because it runs as a primary.
 	NeedsRestart bool
 }
 
@@ -63,13 +63,14 @@ func (s *Server) Follow(ctx context.Context, up Upstream) (Followed, error) {
 
 // needsRestart reports whether a version follows in another way only after a restart.
 func needsRestart(major int, before, after following) bool {
-	return major < followReloadable ||
+	return major < followReloadable && (before.conninfo != after.conninfo || before.slot != after.slot) ||
 		major < restoreReloadable && before.recovery["restore_command"] != after.recovery["restore_command"]
 }
 
-// standbyOf is what the configuration of a standby of an upstream says.
+// standbyOf is what the configuration of a standby of an upstream says. Whom the commits of a primary waited for, perhaps of
+// the one that these data were copied from, is nothing that a later primary may start from.
 func (s *Server) standbyOf(up Upstream) following {
-	f := following{standby: true, recovery: up.recovery()}
+	f := following{standby: true, recovery: up.recovery(), names: SyncNames{Managed: current(s.dir).names.Managed}}
 	if up.Known() {
 		f.conninfo, f.slot = s.primaryConninfo(up), up.Slot
 	}

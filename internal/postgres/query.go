@@ -18,6 +18,10 @@ import (
 // database is where the agent's own connections go.
 const database = "postgres"
 
+// localCommit is the parameter that keeps a session of the agent's, set to "local", from waiting for a standby, which may
+// never come: nothing that the agent does may hang on it.
+const localCommit = "synchronous_commit"
+
 // The bounds of one question. The server gives up first, so that the connection can be kept.
 const (
 	connectTimeout   = 3 * time.Second
@@ -59,6 +63,7 @@ type answer struct {
 	upstreamPort       int64
 	upstreamEnd        string
 	restores           bool
+	syncNames          string
 	senders            string
 }
 
@@ -87,10 +92,12 @@ func question(major int) string {
  COALESCE(r.sender_port, 0)::bigint,
  COALESCE(r.latest_end_lsn, '0/0')::text,
  current_setting('restore_command') <> '',
+ current_setting('synchronous_standby_names'),
  COALESCE((SELECT json_agg(json_build_object(
-   'usename', usename, 'application_name', application_name, 'client_addr', host(client_addr), 'state', state,
-   'sync_state', sync_state, 'sync_priority', sync_priority) ORDER BY application_name, pid)
-  FROM pg_stat_replication), '[]')::text
+   'usename', usename, 'application_name', application_name, 'client_addr', host(client_addr), 'state', state, 'slot', COALESCE(slot_name, ''),
+   'sync_state', sync_state, 'sync_priority', sync_priority,
+   'sent', COALESCE(sent_lsn - '0/0'::pg_lsn, 0), 'flushed', COALESCE(flush_lsn - '0/0'::pg_lsn, 0)) ORDER BY application_name, pid)
+  FROM pg_stat_replication LEFT JOIN pg_replication_slots ON active_pid = pid), '[]')::text
 FROM (SELECT 1) AS one LEFT JOIN pg_stat_wal_receiver r ON true`
 }
 
@@ -98,7 +105,7 @@ func (a *answer) fields() []any {
 	return []any{
 		&a.inRecovery, &a.version, &a.started, &a.loaded, &a.checkpointTimeline, &a.written, &a.walFile,
 		&a.received, &a.replayed, &a.replayPaused, &a.replayedAt, &a.receiver, &a.receivedTimeline,
-		&a.recoveryTimeline, &a.upstreamHost, &a.upstreamPort, &a.upstreamEnd, &a.restores, &a.senders,
+		&a.recoveryTimeline, &a.upstreamHost, &a.upstreamPort, &a.upstreamEnd, &a.restores, &a.syncNames, &a.senders,
 	}
 }
 
@@ -123,6 +130,23 @@ func (s *Server) ask(ctx context.Context, pm *postmaster, st *Status) error {
 	return s.compare(asking, a, st)
 }
 
+// query1 asks the kept connection for one row.
+func (s *Server) query1(ctx context.Context, pm *postmaster, sql string, into ...any) error {
+	q := &s.query
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := s.reach(ctx, pm); err != nil {
+		return err
+	}
+	asking, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
+	defer cancel()
+	if err := q.conn.QueryRow(asking, sql).Scan(into...); err != nil {
+		q.dropBroken()
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	return nil
+}
+
 // reach makes sure that there is a connection to this incarnation of the server.
 func (s *Server) reach(ctx context.Context, pm *postmaster) error {
 	q := &s.query
@@ -135,16 +159,20 @@ func (s *Server) reach(ctx context.Context, pm *postmaster) error {
 		return nil
 	}
 	conn, err := s.connect(ctx, "pgbaton", map[string]string{
-		"statement_timeout":        strconv.FormatInt(statementTimeout.Milliseconds(), 10),
-		"pg_stat_statements.track": "none",
+		"statement_timeout": strconv.FormatInt(statementTimeout.Milliseconds(), 10), "pg_stat_statements.track": "none",
 	})
 	q.conn = conn
 	return err
 }
 
 // connect makes a superuser connection to the local server, the way the running server listens whatever
-// the configuration says by now. The caller closes it.
+// the configuration says by now. Nothing it does ever waits for a standby. The caller closes it.
 func (s *Server) connect(ctx context.Context, name string, settings map[string]string) (*pgx.Conn, error) {
+	return s.connectTo(ctx, database, name, settings)
+}
+
+// connectTo does the same in another database.
+func (s *Server) connectTo(ctx context.Context, database, name string, settings map[string]string) (*pgx.Conn, error) {
 	file, err := readPidFile(s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the server: %w", ErrNotRunning)
@@ -160,7 +188,7 @@ func (s *Server) connect(ctx context.Context, name string, settings map[string]s
 	cfg.Password = s.cfg.Superuser.Password.Reveal()
 	cfg.ConnectTimeout = connectTimeout
 	cfg.RuntimeParams = map[string]string{
-		"application_name": name, "search_path": "pg_catalog", "client_encoding": "UTF8", "datestyle": "ISO",
+		"application_name": name, "search_path": "pg_catalog", "client_encoding": "UTF8", "datestyle": "ISO", localCommit: "local",
 	}
 	maps.Copy(cfg.RuntimeParams, settings)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
@@ -192,23 +220,42 @@ func (q *querier) close() {
 	q.drop()
 }
 
+// sender is a Receiver as the question tells it.
+type sender struct {
+	Receiver
+	Slot    string  `json:"slot"`
+	Sent    wal.LSN `json:"sent"`
+	Flushed wal.LSN `json:"flushed"`
+}
+
+func receivers(text string) ([]Receiver, error) {
+	var senders []sender
+	if err := json.Unmarshal([]byte(text), &senders); err != nil {
+		return nil, err
+	}
+	var all []Receiver
+	for _, s := range senders {
+		s.Receiver.Slot, s.Receiver.Sent, s.Receiver.Flushed = s.Slot, s.Sent, s.Flushed
+		all = append(all, s.Receiver)
+	}
+	return all, nil
+}
+
 // fill translates an answer; q remembers the timeline.
-func (a *answer) fill(st *Status, q *querier) error {
+func (a *answer) fill(st *Status, q *querier) (err error) {
 	st.Answers, st.InRecovery, st.ServerVersion = true, a.inRecovery, a.version
-	st.PostmasterStarted = a.started
+	st.PostmasterStarted, st.SyncNames = a.started, a.syncNames
 	st.CheckpointTimeline = wal.Timeline(a.checkpointTimeline) //nolint:gosec // PostgreSQL's own timelines fit
-	if err := json.Unmarshal([]byte(a.senders), &st.Replication); err != nil {
+	if st.Replication, err = receivers(a.senders); err != nil {
 		return err
 	}
 	if a.inRecovery {
 		return a.fillStandby(st, q)
 	}
-	written, err := wal.ParseLSN(a.written)
-	if err != nil {
+	if st.Written, err = wal.ParseLSN(a.written); err != nil {
 		return err
 	}
-	timeline, err := walFileTimeline(a.walFile)
-	st.Written, st.Timeline = written, timeline
+	st.Timeline, err = walFileTimeline(a.walFile)
 	return err
 }
 

@@ -43,7 +43,7 @@ func (s *Server) recoverCrash(ctx context.Context) error {
 	if err := s.clear(ctx.Done()); err != nil {
 		return fmt.Errorf("recover after a crash: %w", err)
 	}
-	if err := s.writeRole(ctx, s.dir, following{}); err != nil {
+	if err := s.writeRole(ctx, s.dir, following{names: current(s.dir).names}); err != nil {
 		return err
 	}
 	s.log.InfoContext(ctx, "recovering alone after a crash", slog.String("state", string(control.State)))

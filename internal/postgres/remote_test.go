@@ -112,7 +112,9 @@ func TestWhenFollowingNeedsARestart(t *testing.T) {
 		before, after following
 		want          bool
 	}{
-		{12, plain, plain, true},
+		{12, plain, following{standby: true, conninfo: "host=h"}, true},
+		{12, plain, following{standby: true, slot: "s"}, true},
+		{12, plain, following{standby: true, names: SyncNames{Managed: true}}, false},
 		{13, plain, following{standby: true, conninfo: "host=h", slot: "s"}, false},
 		{13, plain, restoring, true},
 		{13, restoring, restoring, false},

@@ -40,6 +40,9 @@ func (s *Server) restore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look at what the method %s made: %w", m.Name, err)
 	}
+	if err := s.unhold(ctx); err != nil {
+		return err
+	}
 	if err := s.prepareRecovery(ctx, m); err != nil {
 		return err
 	}

@@ -187,7 +187,7 @@ func (s *Server) runRewind(ctx context.Context, from Upstream, restores bool) er
 	}
 	_, err := command{
 		op: "run pg_rewind", path: s.binaries().Path("pg_rewind"), args: args, dir: s.dir,
-		env: []string{"LC_ALL=C", "PGOPTIONS=-c statement_timeout=0"},
+		env: []string{"LC_ALL=C", "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0"},
 	}.run(ctx)
 	return err
 }

@@ -27,6 +27,7 @@ type Server struct {
 
 	control  controlCache
 	query    querier
+	slots    slotSession
 	activity activity
 
 	mu       sync.Mutex // guards what follows; held for moments only
@@ -38,6 +39,8 @@ type Server struct {
 	// refused are parameters that PostgreSQL of this version would not start with.
 	refused guc.Settings
 	pm      *postmaster
+	// spreadTo are the names of standbys that every process was last known to go by.
+	spreadTo spreadNames
 }
 
 // Open takes the volume lock, finds the programs for the data directory and adopts a postmaster that
@@ -128,6 +131,7 @@ func (s *Server) Close() error {
 	close(s.closed)
 	s.watch.Wait()
 	s.query.close()
+	s.slots.close()
 	s.leaveTmp()
 	return s.lock.Close()
 }

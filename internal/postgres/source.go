@@ -105,7 +105,7 @@ func (s *Server) dial(ctx context.Context, up Upstream, login Login, parameters 
 	if up.several() {
 		cfg.ValidateConnect = acceptsWrites
 	}
-	cfg.RuntimeParams = map[string]string{"application_name": s.cfg.MemberName + " agent"}
+	cfg.RuntimeParams = map[string]string{"application_name": s.cfg.MemberName + " agent", localCommit: "local"}
 	maps.Copy(cfg.RuntimeParams, parameters)
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {

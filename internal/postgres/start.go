@@ -22,7 +22,8 @@ type StartOptions struct {
 	// SystemID is the cluster's; a data directory with another one is refused with ErrForeign (rule S6).
 	// Empty: not known yet.
 	SystemID wal.SystemID
-	// Hold keeps clients out of a primary until AdmitClients; the agent's own roles and standbys get in.
+	// Hold keeps clients out of a primary until AdmitClients; the agent's own roles and standbys get in. A primary that
+	// was held stays it without. It is not possible where hba_file lies elsewhere, which a warning tells.
 	Hold bool
 	// Timeout is how long it may take. Zero: as long as ctx lasts.
 	Timeout time.Duration
@@ -50,10 +51,11 @@ func (s *Server) Start(ctx context.Context, o StartOptions) error {
 	if err := s.writePass(o.Upstream); err != nil {
 		return err
 	}
-	f := following{}
+	f := following{names: current(s.dir).names}
 	if o.Standby {
 		f = s.standbyOf(o.Upstream)
 	}
+	f.hold = o.Hold
 	return s.start(ctx, f, o.SystemID)
 }
 
@@ -78,6 +80,9 @@ func (s *Server) start(ctx context.Context, f following, expected wal.SystemID) 
 		}
 	}
 	if err := s.writeRole(ctx, s.dir, f); err != nil {
+		return err
+	}
+	if err := s.holdOrNot(ctx, f); err != nil {
 		return err
 	}
 	from := size(s.logPath())
@@ -142,7 +147,7 @@ func size(path string) int64 {
 }
 
 // Restart stops the server in an orderly way and starts it again in the role it has. When it is not
-// running it is started.
+// running it is started. A primary whose clients are kept out stays it.
 func (s *Server) Restart(ctx context.Context, o StopOptions) error {
 	leave, err := s.enter()
 	if err != nil {

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/wal"
@@ -100,8 +99,13 @@ type Status struct {
 	Replication []Receiver
 	// PendingRestart are the settings that need a restart, by name.
 	PendingRestart map[string]Pending
-	// SyncNames is synchronous_standby_names as the server goes by it.
+	// SyncNames is synchronous_standby_names as one process of the server goes by it.
 	SyncNames string
+	// SyncSettled reports whether all processes are known to go by it: SetSyncNames has seen to that since this agent and
+	// this server started.
+	SyncSettled bool
+	// SyncManaged reports whether its file has a value that SetSyncNames wrote. It is known without an answer.
+	SyncManaged bool
 	// Held is true while clients are kept out since a start that said so; see AdmitClients. It is known without an answer.
 	Held bool
 }
@@ -115,6 +119,8 @@ type Receiver struct {
 	State        string  `json:"state"`
 	SyncState    string  `json:"sync_state"`
 	SyncPriority int     `json:"sync_priority"`
+	// Slot is the replication slot that it uses; empty for none.
+	Slot string `json:"-"`
 	// Sent and Flushed are how far the WAL was sent, and is safe on the receiver's disk; zero when that is not known.
 	Sent    wal.LSN `json:"-"`
 	Flushed wal.LSN `json:"-"`
@@ -133,8 +139,9 @@ func (s *Server) Status(ctx context.Context) Status {
 	if c.data != DataCluster {
 		return st
 	}
-	st.Standby = exists(filepath.Join(s.dir, signalName))
-	st.Led = led(s.dir)
+	says := current(s.dir)
+	st.Standby, st.SyncManaged, st.Led = says.standby, says.names.Managed, led(s.dir)
+	st.Held = !st.Standby && held(s.dir)
 	pm := s.postmaster()
 	control, err := s.controlData(ctx, pm == nil)
 	st.Control, st.SystemID, st.Err = control, control.SystemID, err
@@ -151,6 +158,8 @@ func (s *Server) Status(ctx context.Context) Status {
 	if err := s.ask(ctx, pm, &st); err != nil {
 		st.Err = err
 	}
+	known := s.lastSpread()
+	st.SyncSettled = known.pm == pm && sameNames(st.SyncNames, known.text)
 	if !st.Answers && pm.Ended() {
 		st.Process, st.PID, st.Started = ProcessNone, 0, time.Time{}
 	}

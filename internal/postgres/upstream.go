@@ -22,7 +22,12 @@ type Upstream struct {
 	// RestoreCommand, ArchiveCleanupCommand and ApplyDelay (recovery_min_apply_delay) win over the member's own
 	// settings while it follows this upstream. Empty: the member's own are used.
 	RestoreCommand, ArchiveCleanupCommand, ApplyDelay string
+	// Feedback has the standby tell the upstream which rows its queries need (hot_standby_feedback = on), whatever is
+	// configured: logical slots on a standby need it.
+	Feedback bool
 }
+
+const feedbackName = "hot_standby_feedback"
 
 // Known reports whether the upstream has an address.
 func (u Upstream) Known() bool { return u.Host != "" }
@@ -75,6 +80,9 @@ func (u Upstream) recovery() map[string]string {
 		if value != "" {
 			all[name] = value
 		}
+	}
+	if u.Feedback {
+		all[feedbackName] = "on"
 	}
 	return all
 }

@@ -68,7 +68,7 @@ func TestAuthentication(t *testing.T) {
 		if err != nil {
 			t.Fatalf("put: %v", err)
 		}
-		if err := store.Renew(ctx, lease); err != nil {
+		if _, err := store.Renew(ctx, lease); err != nil {
 			t.Fatalf("renew: %v", err)
 		}
 		if event := <-store.Watch(ctx, "/service/", version-1); event.Value != "v" {

@@ -181,7 +181,7 @@ func TestFrozenMemberDoesNotStallCalls(t *testing.T) {
 			_, err := store.Put(ctx, "/k", "v", kv.Always(), lease)
 			return err
 		},
-		"renewal": func(ctx context.Context) error { return store.Renew(ctx, lease) },
+		"renewal": func(ctx context.Context) error { _, err := store.Renew(ctx, lease); return err },
 	}
 	for name, call := range calls {
 		current := store.order()[0]

@@ -12,7 +12,7 @@
 // cancellation, in which case try again"). So MaxUnaryRetries is 1, which is one attempt. KeepAliveOnce
 // of the library loops over Unavailable without a pause; Renew therefore opens the same one-shot stream
 // itself. gRPC below repeats a request by itself only when the server said it never began to process it.
-// The one exception is ours: a request refused for its token was not applied, so it is sent again with
+// Renewals are the exception, because a second one does no harm: they are raced like reads. Another is ours: a request refused for its token was not applied, so it is sent again with
 // a new token.
 //
 // # One dead endpoint

@@ -166,34 +166,35 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (kv.LeaseID, error
 	return kv.LeaseID(got.ID), nil
 }
 
-// Renew implements kv.Store.
-func (s *Store) Renew(ctx context.Context, lease kv.LeaseID) error {
-	_, err := write(ctx, s, func(ctx context.Context, e *endpoint) (struct{}, error) {
-		return struct{}{}, rpctypes.Error(keepAlive(ctx, e, int64(lease)))
+// Renew implements kv.Store. It is sent like a read, to another member when one is silent: twice does no harm.
+func (s *Store) Renew(ctx context.Context, lease kv.LeaseID) (kv.Version, error) {
+	revision, _, err := race(ctx, s, func(ctx context.Context, e *endpoint) (int64, error) {
+		revision, err := keepAlive(ctx, e, int64(lease))
+		return revision, rpctypes.Error(err)
 	})
-	return s.translate(ctx, err)
+	return kv.Version(revision), s.translate(ctx, err)
 }
 
 // keepAlive is one renewal on a stream of its own; see the package comment for why it is not the
-// library's.
-func keepAlive(ctx context.Context, e *endpoint, lease int64) error {
+// library's. It returns the revision of the member that answered.
+func keepAlive(ctx context.Context, e *endpoint, lease int64) (int64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the stream
 	stream, err := pb.NewLeaseClient(e.client.ActiveConnection()).LeaseKeepAlive(clientv3.WithRequireLeader(ctx))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := stream.Send(&pb.LeaseKeepAliveRequest{ID: lease}); err != nil {
-		return err
+		return 0, err
 	}
 	got, err := stream.Recv()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if got.GetTTL() <= 0 {
-		return rpctypes.ErrGRPCLeaseNotFound
+		return 0, rpctypes.ErrGRPCLeaseNotFound
 	}
-	return nil
+	return got.GetHeader().GetRevision(), nil
 }
 
 // Revoke implements kv.Store.

@@ -103,7 +103,6 @@ func TestWriteIsSentAtMostOnce(t *testing.T) {
 			"Put":    func() error { _, err := store.Put(ctx, "/k", "v", kv.IfAbsent(), 0); return err },
 			"Delete": func() error { return store.Delete(ctx, "/k", kv.Always()) },
 			"Grant":  func() error { _, err := store.Grant(ctx, time.Minute); return err },
-			"Renew":  func() error { return store.Renew(ctx, 1) },
 			"Revoke": func() error { return store.Revoke(ctx, 1) },
 		} {
 			t.Run(name+" "+status.Convert(refusal).Message(), func(t *testing.T) {

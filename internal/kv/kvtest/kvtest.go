@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"RevokeDeletesAtOnce", revokeDeletesAtOnce},
 		{"PutRebindsTheKey", putRebindsTheKey},
 		{"LostLeaseWritesNothing", lostLeaseWritesNothing},
+		{"RenewalTellsTheRevision", renewalTellsTheRevision},
 		{"LeaseOutlivesItsClient", leaseOutlivesItsClient},
 		{"WatchMissesNothingAfterList", watchMissesNothingAfterList},
 		{"WatchDeliversInOrder", watchDeliversInOrder},

@@ -36,7 +36,7 @@ func leaseEndsAndTakesItsKeys(t *testing.T, c client) {
 	}
 	c.wantAbsent(t, "bound1")
 	c.wantPair(t, kv.Pair{Key: "free", Value: "3", Version: v3})
-	wantError(t, c.Renew(limit(t), lease), kv.ErrLost)
+	wantError(t, renew(t, c, lease), kv.ErrLost)
 }
 
 func renewedLeaseLives(t *testing.T, c client) {
@@ -48,7 +48,7 @@ func renewedLeaseLives(t *testing.T, c client) {
 	for alive := true; alive; {
 		select {
 		case <-renew.C:
-			if err := c.Renew(limit(t), lease); err != nil {
+			if _, err := c.Renew(limit(t), lease); err != nil {
 				t.Fatalf("renew: %v", err)
 			}
 		case <-enough:
@@ -71,7 +71,7 @@ func revokeDeletesAtOnce(t *testing.T, c client) {
 	if err := c.Revoke(limit(t), lease); err != nil {
 		t.Fatalf("revoke a lease that is gone: %v", err)
 	}
-	wantError(t, c.Renew(limit(t), lease), kv.ErrLost)
+	wantError(t, renew(t, c, lease), kv.ErrLost)
 }
 
 func putRebindsTheKey(t *testing.T, c client) {
@@ -85,6 +85,22 @@ func putRebindsTheKey(t *testing.T, c client) {
 	}
 	c.wantPair(t, kv.Pair{Key: "moved", Value: "v", Version: moved, Lease: second})
 	c.wantPair(t, kv.Pair{Key: "freed", Value: "v", Version: freed})
+}
+
+// renewalTellsTheRevision: it is that of the last change, whoever made it, and a renewal makes none.
+func renewalTellsTheRevision(t *testing.T, c client) {
+	lease := c.mustGrant(t, time.Minute)
+	at := func(want kv.Version) {
+		t.Helper()
+		got, err := c.Renew(limit(t), lease)
+		if err != nil || got != want {
+			t.Fatalf("renewed at revision %d, %v, want %d", got, err, want)
+		}
+	}
+	version := c.mustPut(t, "k", "1", kv.Always(), 0)
+	at(version)
+	at(version)
+	at(c.another(t).mustPut(t, "k", "2", kv.Always(), 0))
 }
 
 func lostLeaseWritesNothing(t *testing.T, c client) {
@@ -101,7 +117,7 @@ func lostLeaseWritesNothing(t *testing.T, c client) {
 	wantError(t, err, kv.ErrLost)
 	c.wantPair(t, kv.Pair{Key: "k", Value: "kept", Version: version})
 	c.wantAbsent(t, "absent")
-	wantError(t, c.Renew(limit(t), 0), kv.ErrLost)
+	wantError(t, renew(t, c, 0), kv.ErrLost)
 }
 
 func leaseOutlivesItsClient(t *testing.T, c client) {
@@ -112,7 +128,13 @@ func leaseOutlivesItsClient(t *testing.T, c client) {
 		t.Fatalf("close: %v", err)
 	}
 	c.wantPair(t, kv.Pair{Key: "bound", Value: "v", Version: version, Lease: lease})
-	if err := c.Renew(limit(t), lease); err != nil {
+	if _, err := c.Renew(limit(t), lease); err != nil {
 		t.Fatalf("renew by another client: %v", err)
 	}
+}
+
+func renew(t *testing.T, c kv.Store, lease kv.LeaseID) error {
+	t.Helper()
+	_, err := c.Renew(limit(t), lease)
+	return err
 }

@@ -95,7 +95,7 @@ func passedDeadlineIsUnavailable(t *testing.T, c client) {
 			t.Run(state+" "+name, func(t *testing.T) { wantError(t, err, kv.ErrUnavailable) })
 		}
 	}
-	if err := c.Renew(limit(t), lease); err != nil {
+	if _, err := c.Renew(limit(t), lease); err != nil {
 		t.Fatalf("renew after calls that were too late: %v", err)
 	}
 }
@@ -125,7 +125,7 @@ func callAll(ctx context.Context, c client, lease kv.LeaseID) map[string]error {
 	_, errs["PutIfAbsent"] = c.Put(ctx, c.base+"k", "v", kv.IfAbsent(), lease)
 	errs["Delete"] = c.Delete(ctx, c.base+"k", kv.Always())
 	_, errs["Grant"] = c.Grant(ctx, time.Minute)
-	errs["Renew"] = c.Renew(ctx, lease)
+	_, errs["Renew"] = c.Renew(ctx, lease)
 	errs["Revoke"] = c.Revoke(ctx, lease)
 	return errs
 }

@@ -154,9 +154,9 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (kv.LeaseID, error
 }
 
 // Renew implements kv.Store.
-func (s *Store) Renew(ctx context.Context, lease kv.LeaseID) error {
+func (s *Store) Renew(ctx context.Context, lease kv.LeaseID) (kv.Version, error) {
 	if err := s.reach(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	return s.world.renew(lease)
 }

@@ -40,7 +40,7 @@ func TestLeaseEndsExactlyAtItsTTL(t *testing.T) {
 		events := store.Watch(t.Context(), "/", version)
 
 		time.Sleep(20 * time.Second)
-		if err := store.Renew(t.Context(), lease); err != nil {
+		if _, err := store.Renew(t.Context(), lease); err != nil {
 			t.Fatalf("renew: %v", err)
 		}
 		time.Sleep(30*time.Second - time.Nanosecond)
@@ -55,7 +55,7 @@ func TestLeaseEndsExactlyAtItsTTL(t *testing.T) {
 		if diff := cmp.Diff(want, <-events); diff != "" {
 			t.Fatalf("event (-want +got):\n%s", diff)
 		}
-		if err := store.Renew(t.Context(), lease); !errors.Is(err, kv.ErrLost) {
+		if _, err := store.Renew(t.Context(), lease); !errors.Is(err, kv.ErrLost) {
 			t.Fatalf("got %v, want %v", err, kv.ErrLost)
 		}
 	})
@@ -98,12 +98,12 @@ func TestDisconnectedClientWaitsForItsDeadline(t *testing.T) {
 		if _, ok, err := other.Get(t.Context(), "/k"); ok || err != nil {
 			t.Fatalf("other client: exists %v, error %v; want nothing written", ok, err)
 		}
-		if err := store.Renew(context.WithoutCancel(ctx), lease); !errors.Is(err, kv.ErrUnavailable) {
+		if _, err := store.Renew(context.WithoutCancel(ctx), lease); !errors.Is(err, kv.ErrUnavailable) {
 			t.Fatalf("got %v, want %v", err, kv.ErrUnavailable)
 		}
 
 		store.Reconnect()
-		if err := store.Renew(t.Context(), lease); err != nil {
+		if _, err := store.Renew(t.Context(), lease); err != nil {
 			t.Fatalf("renew after reconnect: %v", err)
 		}
 	})

@@ -187,16 +187,16 @@ func (w *world) grant(ttl time.Duration) kv.LeaseID {
 	return id
 }
 
-func (w *world) renew(id kv.LeaseID) error {
+func (w *world) renew(id kv.LeaseID) (kv.Version, error) {
 	w.enter()
 	defer w.mu.Unlock()
 	l, ok := w.leases[id]
 	if !ok {
-		return kv.ErrLost
+		return 0, kv.ErrLost
 	}
 	l.deadline = time.Now().Add(l.ttl)
 	l.timer.Reset(l.ttl)
-	return nil
+	return w.revision, nil
 }
 
 func (w *world) revoke(id kv.LeaseID) {

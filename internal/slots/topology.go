@@ -1,0 +1,87 @@
+package slots
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
+)
+
+// feeder is the name of the member that a member streams from: the one that its tag replicatefrom names, as long as that
+// runs, else the leader. Empty when nobody leads.
+func feeder(c cluster.Cluster, m cluster.Member) string {
+	up, known := c.Member(m.Tags.ReplicateFrom())
+	if !known || up.Name == m.Name || !up.Running() || up.ConnURL == "" || circular(c, m) {
+		return c.Leader.Name
+	}
+	return up.Name
+}
+
+// circular reports whether going from a member to the one that it replicates from, and so on, never ends.
+func circular(c cluster.Cluster, m cluster.Member) bool {
+	for range c.Members {
+		up, known := c.Member(m.Tags.ReplicateFrom())
+		if !known || m.Name == c.Leader.Name {
+			return false
+		}
+		m = up
+	}
+	return true
+}
+
+// streamsFrom reports whether a member streams from this server, as far as can be told.
+func (v View) streamsFrom(m cluster.Member) bool {
+	if m.Name == v.Cluster.Leader.Name && v.Cluster.Leader.Name != v.Name {
+		return false
+	}
+	from := feeder(v.Cluster, m)
+	return from == v.Name || v.leads() && from == v.Cluster.Leader.Name
+}
+
+// cascades reports whether a member has somebody else than the leader between it and the primary, whether that one runs or
+// not.
+func cascades(c cluster.Cluster, m cluster.Member) bool {
+	_, known := c.Member(m.Tags.ReplicateFrom())
+	return known && m.Tags.ReplicateFrom() != c.Leader.Name
+}
+
+// slotOnPrimary is the slot through which the feedback of a member arrives at the primary: its own, or that of the member
+// at the head of its cascade. Empty when none does, because somebody on the way gets its WAL from the archive alone.
+func slotOnPrimary(c cluster.Cluster, name string, tags cluster.Tags) string {
+	for range len(c.Members) + 1 {
+		if tags.NoStream() {
+			return ""
+		}
+		up, known := c.Member(tags.ReplicateFrom())
+		if !known || up.Name == name || up.Name == c.Leader.Name {
+			return cluster.SlotName(name)
+		}
+		name, tags = up.Name, up.Tags
+	}
+	return ""
+}
+
+// OwnSlot is the name of the slot that the upstream has for this member; empty when it streams without one, or not at all.
+// On the remote of a standby cluster it is the configured one.
+func OwnSlot(name string, tags cluster.Tags, s cluster.Settings, remote bool) string {
+	switch {
+	case !s.UseSlots, tags.NoStream():
+		return ""
+	case !remote:
+		return cluster.SlotName(name)
+	case s.Standby.PrimarySlotName == "":
+		return ""
+	}
+	return cluster.SlotName(s.Standby.PrimarySlotName)
+}
+
+// tellsPositions reports whether the leader's agent publishes the positions of all slots, as those do from 4.0 on.
+func tellsPositions(c cluster.Cluster) bool {
+	leader, known := c.LeaderMember()
+	if !known || leader.AgentVersion == "" {
+		return true
+	}
+	major, _, _ := strings.Cut(leader.AgentVersion, ".")
+	n, err := strconv.Atoi(major)
+	return err != nil || n >= 4
+}
