@@ -22,5 +22,6 @@
 // # Goroutines
 //
 // Run owns them all and returns when they have ended: the loop itself, one watcher of the DCS, one reader of the
-// configuration file when it is asked for again, and at most one job. Nothing here stops PostgreSQL but a job that was decided on.
+// configuration file when it is asked for again, at most one job, and at most three errands for replication slots
+// (slots.go), which neither delay nor fail a tick. Nothing here stops PostgreSQL but a job that was decided on.
 package agent

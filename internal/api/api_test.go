@@ -39,6 +39,8 @@ type fakeAgent struct {
 	configure  []error
 	// scheduled is the restart that is kept.
 	scheduled *ha.Request
+	// heard are the positions of slots that came with a question.
+	heard map[string]wal.LSN
 	// leads refuses to agree to another leader; agreed is who was agreed to.
 	leads    bool
 	agreed   string
@@ -93,6 +95,8 @@ func (f *fakeAgent) Unschedule() bool {
 	f.scheduled = nil
 	return was != nil
 }
+
+func (f *fakeAgent) HearSlots(positions map[string]wal.LSN) { f.heard = positions }
 
 func (f *fakeAgent) Agree(_ context.Context, leader string) (wal.LSN, bool) {
 	if f.leads {
@@ -362,8 +366,8 @@ func TestFailsafeCalls(t *testing.T) {
 	a.now.Settings.FailsafeMode, a.position = true, 0x3000060
 	w := httptest.NewRecorder()
 	New(a, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/failsafe", strings.NewReader(call)))
-	if w.Code != 200 || w.Body.String() != "Accepted" || w.Header().Get("lsn") != "50331744" || a.agreed != "n2" {
-		t.Errorf("got %d %q, lsn %q, agreed to %q", w.Code, w.Body, w.Header().Get("lsn"), a.agreed)
+	if w.Code != 200 || w.Body.String() != "Accepted" || w.Header().Get("lsn") != "50331744" || a.agreed != "n2" || a.heard["n1"] != 0x6000000 {
+		t.Errorf("got %d %q, lsn %q, agreed to %q, heard %v", w.Code, w.Body, w.Header().Get("lsn"), a.agreed, a.heard)
 	}
 	if code, _ := request(t, a, http.MethodPost, "/failsafe", `{}`); code != 400 {
 		t.Errorf("nobody asks: %d", code)

@@ -56,6 +56,8 @@ type Requests interface {
 	// Agree promises not to lead while the named member does without the DCS, and says how far the own WAL reaches, zero
 	// when that is unknown. False when this member leads, or may at any moment.
 	Agree(ctx context.Context, leader string) (wal.LSN, bool)
+	// HearSlots takes note of the positions of slots that a leader without the DCS tells together with its question.
+	HearSlots(positions map[string]wal.LSN)
 }
 
 // Explainer says why the agent does what it does.

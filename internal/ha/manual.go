@@ -11,6 +11,9 @@ import (
 // everything before it takes its server up again.
 const handoverLimit = 10 * time.Second
 
+// drainLimit is how long the last WAL may take to arrive once the leader's server has ended.
+const drainLimit = time.Second
+
 // manual acts on the failover key while this member leads.
 func manual(mem *Memory, v View) (Decision, bool) {
 	f := v.Cluster.Failover
@@ -91,7 +94,13 @@ func handOver(mem *Memory, v View) (Decision, bool) {
 		d := do(h.Kind+": "+list(complete)+" received everything", handOverPromise(v, complete)...)
 		return d.with(ReleaseLeader{v.Cluster.Leader.Version, h.Checkpoint}).again(), true
 	}
-	if v.Job.Kind == "" && (h.Checkpoint == 0 || !v.Now.Before(h.Until)) {
+	if v.Job.Kind == JobStop && !v.Job.Immediate && !v.Now.Before(h.Until) {
+		// Its checkpoint is on disk; it waits for a standby that hangs, for as long as wal_sender_timeout says.
+		return job("the "+h.Kind+" takes too long: ending the server, which waits for a standby", immediately(v)), true
+	}
+	// A server ends when its standbys have its WAL, or are gone: afterwards only what lies in their sockets can arrive.
+	drained := !mem.StoppedSince.IsZero() && v.Now.Sub(mem.StoppedSince) >= drainLimit
+	if v.Job.Kind == "" && (h.Checkpoint == 0 || drained || !v.Now.Before(h.Until)) {
 		return handOverFailed(mem, v, names)
 	}
 	return do(h.Kind + ": waiting for the shutdown checkpoint to arrive").wake(h.step(v.Now)), true

@@ -169,7 +169,8 @@ func manualRace(mem *Memory, v View, asked []string) (Check, bool) {
 		return Check{"candidate", true, "this member is the candidate of the " + f.Kind()}, true
 	}
 	if f.Candidate != "" {
-		if slices.Contains(asked, f.Candidate) && couldLead(v, v.Peers[f.Candidate]) && couldWin(mem, v, f.Candidate) {
+		waited := v.Now.Sub(mem.VacantSince) >= v.Settings.TTL // it had its time; whatever keeps it, somebody has to lead
+		if !waited && slices.Contains(asked, f.Candidate) && couldLead(v, v.Peers[f.Candidate]) && couldWin(mem, v, f.Candidate) {
 			return Check{"candidate", false, f.Candidate + " is the candidate of the " + f.Kind()}, true
 		}
 		return Check{}, false

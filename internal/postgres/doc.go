@@ -36,8 +36,8 @@
 // # Whom commits wait for, and who is kept out
 //
 // SetSyncNames writes synchronous_standby_names into a part of postgresql.conf of its own, where it wins over every other
-// file and outlives server and agent, and returns when every process of the server goes by it. That what one process shows
-// says nothing of the others is why Status has SyncSettled. Nothing that the agent itself does ever waits for a standby.
+// file and outlives server and agent, and returns when every process of the server goes by it. What one
+// process shows, as in Status, says nothing of the others. Nothing that the agent itself does ever waits for a standby.
 //
 // A primary that is started with Hold lets in nobody but the agent's own roles until AdmitClients. pg_hba.unheld.conf in the
 // data directory is then what pg_hba.conf will be again, and its being there is what says so.

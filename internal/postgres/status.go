@@ -99,11 +99,9 @@ type Status struct {
 	Replication []Receiver
 	// PendingRestart are the settings that need a restart, by name.
 	PendingRestart map[string]Pending
-	// SyncNames is synchronous_standby_names as one process of the server goes by it.
+	// SyncNames is synchronous_standby_names as one process of a running server goes by it; of a stopped one what SetSyncNames
+	// wrote.
 	SyncNames string
-	// SyncSettled reports whether all processes are known to go by it: SetSyncNames has seen to that since this agent and
-	// this server started.
-	SyncSettled bool
 	// SyncManaged reports whether its file has a value that SetSyncNames wrote. It is known without an answer.
 	SyncManaged bool
 	// Held is true while clients are kept out since a start that said so; see AdmitClients. It is known without an answer.
@@ -146,6 +144,7 @@ func (s *Server) Status(ctx context.Context) Status {
 	control, err := s.controlData(ctx, pm == nil)
 	st.Control, st.SystemID, st.Err = control, control.SystemID, err
 	if pm == nil {
+		st.SyncNames = says.names.Text
 		if err == nil {
 			st.End = s.walEnd(ctx, control)
 		}
@@ -158,8 +157,6 @@ func (s *Server) Status(ctx context.Context) Status {
 	if err := s.ask(ctx, pm, &st); err != nil {
 		st.Err = err
 	}
-	known := s.lastSpread()
-	st.SyncSettled = known.pm == pm && sameNames(st.SyncNames, known.text)
 	if !st.Answers && pm.Ended() {
 		st.Process, st.PID, st.Started = ProcessNone, 0, time.Time{}
 	}
