@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.build=$(VERSION)
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test check lint fmt golden race sim fuzz bench-failover demo bench-freeze clean
+.PHONY: help build run test check lint fmt golden race sim fuzz bench-failover demo bench-freeze bench-sync chaos clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,14 @@ demo: build ## a tour on this terminal: failures, switchover and scaling, with t
 bench-freeze: build ## freeze the leader's agent 20 times, for 5 to 60 s, and count two writers and lost writes
 	@scripts/install-peers.sh postgresql
 	@PEERS=required $(GO) test ./internal/chaos -tags freezes -run 'TestFreezes$$' -count=1 -v -timeout 60m
+
+bench-sync: build ## what commits that wait for a quorum cost with 16 clients, with agents and without, in turns: about 3 minutes
+	@scripts/install-peers.sh postgresql
+	@PEERS=required $(GO) test ./internal/chaos -tags syncbench -run 'TestSyncPace$$' -count=1 -v -timeout 30m
+
+chaos: build ## move the lead in all ways while clients write and settings change, lose nothing: CHANGES=50 (about 9 minutes) SEED=7
+	@scripts/install-peers.sh postgresql
+	@PEERS=required $(GO) test ./internal/chaos -run 'TestSynchronous$$' -count=1 -v -timeout 120m -chaos.changes $${CHANGES:-50} -chaos.seed $${SEED:-0}
 
 clean: ## remove what was built
 	@rm -rf bin dist

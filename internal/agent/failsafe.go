@@ -122,7 +122,7 @@ func canLead(action ha.Action) bool {
 	case ha.StartJob:
 		return makesPrimary(action.Job)
 	case ha.RenewLease, ha.WriteStatus, ha.ReleaseLeader, ha.CreateInitialize, ha.WriteInitialize, ha.DeleteInitialize, ha.WriteConfig,
-		ha.WriteHistory, ha.ClearFailover, ha.PromiseFailsafe, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog,
+		ha.WriteHistory, ha.ClearFailover, ha.PromiseFailsafe, ha.WriteSync, ha.DeleteSync, ha.SetSyncNames, ha.EmitWAL, ha.AdmitClients, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog,
 		ha.AskPeers, ha.AskUpstream, ha.Refuse, ha.Exit:
 	}
 	return false

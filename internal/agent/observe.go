@@ -190,7 +190,7 @@ type lastServer struct {
 }
 
 // fell reports whether the server, as it is seen now, is down without having been told to.
-func (s lastServer) fell(now postgres.Status, running ha.JobKind, ended *ha.EndedJob) bool {
+func (s *lastServer) fell(now postgres.Status, running ha.JobKind, ended *ha.EndedJob) bool {
 	if now.Process != postgres.ProcessNone || takesDown(running) {
 		return false
 	}

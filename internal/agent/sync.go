@@ -30,6 +30,9 @@ func (a *Agent) toldServer(ctx context.Context, action ha.Action) error {
 		return a.pg.EmitWAL(ctx)
 	case ha.AdmitClients:
 		return a.pg.AdmitClients(ctx)
+	case ha.AcquireLeader, ha.AdoptLeader, ha.RenewLease, ha.WriteStatus, ha.ReleaseLeader, ha.CreateInitialize, ha.WriteInitialize,
+		ha.DeleteInitialize, ha.WriteConfig, ha.WriteHistory, ha.ClearFailover, ha.PromiseFailsafe, ha.WriteSync, ha.DeleteSync, ha.StartJob,
+		ha.AskPeers, ha.AskUpstream, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog, ha.Refuse, ha.Exit:
 	}
 	return fmt.Errorf("%s is not for the server", action)
 }

@@ -36,6 +36,8 @@ func metrics() []metric {
 		{key: "restart", title: "postmaster killed, restarted in place: write outage", budget: 0.4},
 		{key: "failover", title: "postmaster killed, failover chosen: write outage", budget: 0.35},
 		{key: "switchover", title: "planned switchover, asynchronous: write outage", budget: 0.3},
+		{key: "switchover_sync", title: "planned switchover, synchronous: write outage", budget: 0.4},
+		{key: "switchover_quorum", title: "planned switchover, quorum commit: write outage", budget: 0.4},
 		{key: "host", title: "host lost, ttl 20: write outage", budget: 20.5},
 		{key: "frozen_outage", title: "agent frozen for ttl + 10 s: write outage", budget: noBudget},
 		{key: "frozen_both", title: "… two servers acknowledge writes for", budget: 0},

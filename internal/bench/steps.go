@@ -33,6 +33,8 @@ func steps() []step {
 		{"version", version},
 		{"restart", restart},
 		{"switchover", switchover},
+		{"switchover-sync", switchoverSync},
+		{"switchover-quorum", switchoverQuorum},
 		{"failover", failover},
 		{"host", host},
 		{"frozen", frozen},

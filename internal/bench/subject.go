@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/pgbaton/pgbaton/internal/chaos"
@@ -30,6 +31,8 @@ type subject struct {
 	launch string
 	// adapt changes the configuration file of a member, which is pgbaton's, to what the subject understands.
 	adapt func(file map[string]any)
+	// quorum says that it knows synchronous_mode: quorum.
+	quorum bool
 }
 
 // baton is pgbaton, as it was built.
@@ -41,7 +44,7 @@ func baton(ctx context.Context, program string) (subject, error) {
 	version, err := versionOf(ctx, path)
 	return subject{
 		name: pgbaton, title: "pgbaton " + version, path: path, launch: path,
-		adapt: func(map[string]any) {},
+		adapt: func(map[string]any) {}, quorum: true,
 	}, err
 }
 
@@ -59,7 +62,14 @@ func other(ctx context.Context, folder, baton string) (subject, error) {
 	launch := filepath.Join(folder, "patroni-or-etcd")
 	script := "#!/bin/sh\ncase $1 in\nagent) exec " + quoted(path) + ` "$2" ;;` + "\n*) exec " + quoted(baton) + ` "$@" ;;` + "\nesac\n"
 	err = os.WriteFile(launch, []byte(script), 0o755) //nolint:gosec // the agents' user executes it
-	return subject{name: patroni, title: "Patroni " + version, path: path, launch: launch, adapt: forPatroni}, err
+	return subject{name: patroni, title: "Patroni " + version, path: path, launch: launch, adapt: forPatroni, quorum: knowsQuorum(version)}, err
+}
+
+// knowsQuorum reports whether this version of Patroni has quorum commit, which came with 4.0.
+func knowsQuorum(version string) bool {
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n >= 4
 }
 
 // versionOf is the last word of what --version prints, which for both is the number.

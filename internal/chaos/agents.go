@@ -29,6 +29,8 @@ type AgentsConfig struct {
 	Program string
 	// Members is how many agents there are: n1, n2 and so on. Zero stands for three, five is the most.
 	Members int
+	// Prefix stands before the number in a member's name, in place of n.
+	Prefix string
 	// EtcdMembers is how many etcd members there are, one or three. Zero stands for one.
 	EtcdMembers int
 	// Dynamic is laid over the first dynamic configuration, which has ttl 20, loop_wait 1 and retry_timeout 3.
@@ -106,7 +108,7 @@ func (a *Agents) open(ctx context.Context) (err error) {
 		}
 	}
 	for i, host := range a.layout.Hosts[:cmp.Or(a.cfg.Members, appInstances)] {
-		if err := a.add(fmt.Sprintf("n%d", i+1), host.Address); err != nil {
+		if err := a.add(fmt.Sprintf("%s%d", cmp.Or(a.cfg.Prefix, "n"), i+1), host.Address); err != nil {
 			return err
 		}
 	}

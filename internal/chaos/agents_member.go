@@ -227,3 +227,43 @@ func (a *Agents) SignalServer(name string, s syscall.Signal) error {
 	}
 	return signalBelow(a.dir, s, pid)
 }
+
+// Cut cuts the power of a member's host: its agent, its server and whatever else it has are killed. Start restores it.
+func (a *Agents) Cut(ctx context.Context, name string) error {
+	m, err := a.member(name)
+	if err != nil {
+		return err
+	}
+	m.told, m.frozen = true, false
+	if err := killBelow(ctx, filepath.Join(a.dir, name)); err != nil {
+		return err
+	}
+	_, err = a.Ended(ctx, name)
+	return err
+}
+
+// SignalProcesses sends a signal to all processes of a member's server whose titles have the text, and returns how many
+// these were. An empty text stands for all of them, the postmaster before those that it starts.
+func (a *Agents) SignalProcesses(name, title string, s syscall.Signal) (int, error) {
+	if title == "" {
+		if err := a.SignalServer(name, s); err != nil {
+			return 0, err
+		}
+	}
+	all, err := parts(a.DataDir(name))
+	if err != nil {
+		return 0, err
+	}
+	count := 0
+	for _, p := range all {
+		if p.cwd != a.DataDir(name) || !strings.Contains(strings.Join(p.args, " "), title) {
+			continue
+		}
+		if err := signalBelow(a.dir, s, p.pid); err == nil {
+			count++
+		} else if _, lives := lookAt(p.pid); lives {
+			return count, err
+		}
+	}
+	return count, nil
+}

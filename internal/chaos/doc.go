@@ -9,6 +9,7 @@
 //	Platform   one `pgbaton up` on loopback addresses and in a folder of its own
 //	Fault      something that happens to it, and what must be true once it is whole again
 //	Writer     a client that writes all the time and remembers what was acknowledged
+//	Clients    several such clients in synchronous mode, where no acknowledged row may ever be missing (rule S5)
 //	Watchman   asks every server all the time whether it accepts writes: never may two at once (rule S1)
 //	Tour       all of them together, one fault after the other
 //

@@ -80,5 +80,3 @@ func tableOf(all []thaw) string {
 	fmt.Fprintf(&out, "%d freezes: %s with two servers, %d acknowledged rows lost\n", len(all), inSeconds(together), lost)
 	return out.String()
 }
-
-func inSeconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }

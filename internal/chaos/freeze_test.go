@@ -345,3 +345,5 @@ func sized(t *testing.T, pid int) {
 		t.Errorf("the guard has %d kB", memory["VmRSS:"])
 	}
 }
+
+func inSeconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }

@@ -249,7 +249,7 @@ func TestARenewalProvesThePicture(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		other := open(t, closing(t, store.Store.Client()), "n2", ttl)
+		other := open(t, closing(t, store.Client()), "n2", ttl)
 		if err := s.Grant(t.Context(), ttl); err != nil {
 			t.Fatal(err)
 		}

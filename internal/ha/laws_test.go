@@ -300,18 +300,27 @@ func TestThePromiseBinds(t *testing.T) {
 		if contains[AcquireLeader](d) && on && !founds && p.Made() && !p.Votes("n1") && !v.Settings.Pause && f.Candidate != "n1" {
 			t.Fatalf("takes the key although the promise is %+v", p)
 		}
-		for _, a := range d.Do {
-			switch a := a.(type) {
-			case StartJob:
-				if a.Job.Kind == JobPromote && v.Settings.Sync() != cluster.SyncOff && p.Leader != "n1" {
-					t.Fatalf("is promoted on the promise %+v", p)
-				}
-			case WriteSync:
-				alone, handsOver := len(a.Promise.Voters) == 0, contains[ReleaseLeader](d)
-				if a.Promise.Leader != "n1" || !handsOver && !alone && v.Server.Primary() && !quorum.Covers(a.Promise, v.Server.SyncNames, "n1") {
-					t.Fatalf("promises %+v while commits wait for %q", a.Promise, v.Server.SyncNames)
-				}
+		for _, a := range every[StartJob](d) {
+			if a.Job.Kind == JobPromote && v.Settings.Sync() != cluster.SyncOff && p.Leader != "n1" {
+				t.Fatalf("is promoted on the promise %+v", p)
+			}
+		}
+		for _, a := range every[WriteSync](d) {
+			alone, handsOver := len(a.Promise.Voters) == 0, contains[ReleaseLeader](d)
+			if a.Promise.Leader != "n1" || !handsOver && !alone && v.Server.Primary() && !quorum.Covers(a.Promise, v.Server.SyncNames, "n1") {
+				t.Fatalf("promises %+v while commits wait for %q", a.Promise, v.Server.SyncNames)
 			}
 		}
 	})
+}
+
+// every are the actions of one type.
+func every[A Action](d Decision) []A {
+	var out []A
+	for _, a := range d.Do {
+		if a, ok := a.(A); ok {
+			out = append(out, a)
+		}
+	}
+	return out
 }

@@ -523,8 +523,10 @@ func (s *scenario) server(w words) {
 
 func (s *scenario) outcome(w words) error {
 	results := map[string]Result{"done": Done, "refused": Refused, "unknown": Unknown}
-	actions := map[string]Action{"acquire": AcquireLeader{}, "renew": RenewLease{}, "ask": AskPeers{peersToAsk(s.view)}, "watchdog": ActivateWatchdog{},
-		"sync": WriteSync{}, "names": SetSyncNames{}}
+	actions := map[string]Action{
+		"acquire": AcquireLeader{}, "renew": RenewLease{}, "ask": AskPeers{peersToAsk(s.view)}, "watchdog": ActivateWatchdog{},
+		"sync": WriteSync{}, "names": SetSyncNames{},
+	}
 	a, known := actions[w.first()]
 	if !known {
 		return fmt.Errorf("unknown action %q", w.first())

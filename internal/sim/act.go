@@ -100,11 +100,13 @@ func (l *life) do(t *task, v *ha.View, action ha.Action) error {
 	case ha.DisableWatchdog:
 		l.host.watchdog.disable()
 		return nil
+	case ha.SetSyncNames, ha.EmitWAL, ha.AdmitClients:
+		return l.tellServer(t, action)
 	case ha.Exit:
 		return nil
 	case ha.AcquireLeader, ha.AdoptLeader, ha.RenewLease, ha.WriteStatus, ha.ReleaseLeader, ha.CreateInitialize, ha.WriteInitialize,
-		ha.DeleteInitialize, ha.WriteConfig, ha.WriteHistory, ha.ClearFailover,
-		ha.PromiseFailsafe:
+		ha.DeleteInitialize, ha.WriteConfig, ha.WriteHistory, ha.ClearFailover, ha.PromiseFailsafe,
+		ha.WriteSync, ha.DeleteSync:
 		return l.write(t, v, action, max(l.budget(l.now()), time.Millisecond))
 	}
 	return errBroken
@@ -137,6 +139,14 @@ func actionWord(action ha.Action) string {
 		return "failover"
 	case ha.PromiseFailsafe, ha.AskFailsafe:
 		return "failsafe"
+	case ha.WriteSync, ha.DeleteSync:
+		return "sync"
+	case ha.SetSyncNames:
+		return "names"
+	case ha.EmitWAL:
+		return "wal"
+	case ha.AdmitClients:
+		return "admit"
 	case ha.Refuse, ha.Exit, ha.ActivateWatchdog, ha.DisableWatchdog:
 	}
 	return ""
@@ -184,7 +194,13 @@ func (l *life) write(t *task, v *ha.View, action ha.Action, budget time.Duration
 		return l.call(t, "failover", budget, func() error { return st.putFailover(cluster.Failover{}, action.Version) })
 	case ha.PromiseFailsafe:
 		return l.promise(t, action.Members, budget)
-	case ha.StartJob, ha.AskPeers, ha.AskUpstream, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog, ha.Refuse, ha.Exit:
+	case ha.WriteSync:
+		return l.call(t, "sync", budget, func() error { return st.putSync(action.Promise) })
+	case ha.DeleteSync:
+		l.w.checkWithdrawal(l)
+		return l.call(t, "sync", budget, func() error { return st.deleteSync(action.Version) })
+	case ha.StartJob, ha.AskPeers, ha.AskUpstream, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog, ha.SetSyncNames, ha.EmitWAL,
+		ha.AdmitClients, ha.Refuse, ha.Exit:
 	}
 	return errBroken
 }

@@ -2,6 +2,9 @@ package sim
 
 import (
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/guc"
+	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
 // clients write through a router that follows the leader key, and some of them to any server that takes it.
@@ -50,14 +53,27 @@ func (c *clients) burst() {
 // send is one write. It counts as done when its answer reached the client.
 func (c *clients) send(to *member) {
 	w := c.w
-	if !w.net.passes(clientNode, to.node) || !to.server.write() {
+	s := &to.server
+	if !w.net.passes(clientNode, to.node) || !s.write() {
 		c.longest = max(c.longest, w.now-c.unanswered)
 		return
 	}
+	if s.waits {
+		c.longest = max(c.longest, w.now-c.unanswered)
+		s.waiters = append(s.waiters, waiter{at: s.end, until: w.now + int64(givesUp)})
+		return
+	}
+	c.answered(s, s.end, guc.SyncNames{})
+}
+
+// answered is the answer to a write: it is done, and these standbys were to have it first.
+func (c *clients) answered(s *server, at wal.LSN, names guc.SyncNames) {
+	w := c.w
 	c.unanswered = w.now
-	if w.net.passes(to.node, clientNode) {
-		to.server.line.ack(to.server.end)
+	if w.net.passes(s.host.node, clientNode) {
+		s.line.ack(at)
 		w.stats.Acked++
+		w.acknowledged(s, at, names)
 	}
 }
 

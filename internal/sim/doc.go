@@ -15,12 +15,17 @@
 //
 // # The executor
 //
-// life.go, observe.go, act.go, job.go, ask.go and publish.go follow the files of the same names in package agent, line by
+// life.go, observe.go, act.go, tell.go, job.go, ask.go and publish.go follow the files of the same names in package agent, line by
 // line where order matters: what is looked at first, how long a call to the store may take, what counts as unknown. Each
 // task of an agent, its loop and its job, is a coroutine, so this code is as straight as the one it stands for.
 //
+// # Synchronous replication
+//
+// Half of the seeds have it. names.go and senders.go are the server's part of it: for whom commits wait, and what is known of
+// the standbys. promise.go holds rule S5 for it. The other seeds draw and do what they would without.
+//
 // # Mutants
 //
-// mutants.go holds deliberate mistakes in what the decisions see, in what they decide and in how it is done. A test
+// mutants.go and mutants_sync.go hold deliberate mistakes in what the decisions see, in what they decide and in how it is done. A test
 // shows that each is found within a bounded number of seeds: that is what the invariants are worth.
 package sim

@@ -67,7 +67,7 @@ func canLead(action ha.Action) bool {
 		return makesPrimary(action.Job)
 	case ha.RenewLease, ha.WriteStatus, ha.ReleaseLeader, ha.CreateInitialize, ha.WriteInitialize, ha.DeleteInitialize, ha.WriteConfig,
 		ha.WriteHistory, ha.ClearFailover, ha.PromiseFailsafe, ha.AskFailsafe, ha.ActivateWatchdog, ha.DisableWatchdog,
-		ha.AskPeers, ha.AskUpstream, ha.Refuse, ha.Exit:
+		ha.WriteSync, ha.DeleteSync, ha.SetSyncNames, ha.EmitWAL, ha.AdmitClients, ha.AskPeers, ha.AskUpstream, ha.Refuse, ha.Exit:
 	}
 	return false
 }

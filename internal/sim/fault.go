@@ -95,6 +95,9 @@ func (w *world) resolve(args []string) []string {
 			args[i] = leader.name
 		case a == "standby":
 			for _, m := range w.members {
+				if p := &w.store.now.Sync; w.synchronous() && len(p.Voters) > 0 && !p.Names(m.name) {
+					continue
+				}
 				if m != leader && m.server.streaming {
 					args[i] = m.name
 					break

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ func operatorKinds() map[string]kind {
 		"restart":      on(func(m *member, _ *Fault) { m.ask(ha.RequestRestart) }, nil),
 		"reinitialize": on(func(m *member, _ *Fault) { m.ask(ha.RequestReinitialize) }, nil),
 		"config":       {args: 2, begin: configure},
+		"retag":        {args: 3, begin: retag},
 		"pause":        {begin: pause(true), end: pause(false)},
 		"step-clock": {args: 2, begin: func(w *world, f *Fault) {
 			if d, err := time.ParseDuration(f.Args[1]); err == nil {
@@ -104,13 +106,31 @@ func pause(on bool) func(w *world, f *Fault) {
 
 // configure changes one option of the dynamic configuration.
 func configure(w *world, f *Fault) {
-	value, err := strconv.Atoi(f.Args[1])
-	if err != nil || w.store.down > 0 || w.store.now.Config.Data == nil {
+	if w.store.down > 0 || w.store.now.Config.Data == nil {
 		return
+	}
+	var value any = f.Args[1] // a word
+	if n, err := strconv.Atoi(f.Args[1]); err == nil {
+		value = n
+		if f.Args[0] == "ttl" {
+			w.setup.TTL = max(w.setup.TTL, n)
+		}
 	}
 	data := cluster.Patch(w.store.now.Config.Data, map[string]any{f.Args[0]: value})
 	_ = w.store.putConfig(data, w.store.now.Config.Version)
-	if f.Args[0] == "ttl" {
-		w.setup.TTL = max(w.setup.TTL, value)
+}
+
+// retag changes a tag in the configuration file of a member, which its agent reads again.
+func retag(w *world, f *Fault) {
+	m := w.member(f.Args[0])
+	if m == nil {
+		return
 	}
+	tags := maps.Clone(m.tags)
+	if tags == nil {
+		tags = cluster.Tags{}
+	}
+	tags[f.Args[1]] = f.Args[2]
+	m.tags = tags
+	m.lookAgain()
 }

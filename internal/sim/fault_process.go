@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/ha"
 )
 
@@ -109,6 +110,9 @@ func freezeHost(w *world, f *Fault, suspend bool) {
 		if suspend {
 			m.clock.stood += w.now - began
 		}
+		if m.resumes != 0 {
+			m.resumes += w.now - began
+		}
 		if m.guard.frozen > 0 {
 			m.guard.thaw()
 		}
@@ -141,6 +145,9 @@ func foreignData(m *member, _ *Fault) {
 
 // spare reports whether another member has what this one has.
 func (m *member) spare() bool {
+	if m.w.synchronous() && !m.spared() {
+		return false
+	}
 	for _, o := range m.w.members {
 		s := &o.server
 		if o != m && !o.tags.NoFailover() && s.id == m.server.id && s.line != nil && s.line == m.server.line && s.end+300 > m.server.end {
@@ -148,4 +155,31 @@ func (m *member) spare() bool {
 		}
 	}
 	return false
+}
+
+// mayLead reports whether neither a tag nor what it lacks keeps a member from leading.
+func (m *member) mayLead() bool {
+	return !m.tags.NoFailover() && m.server.flushed.Behind(m.w.store.now.Status.Optime) <= uint64(m.w.setup.MaximumLag) //nolint:gosec // never negative
+}
+
+// spared reports whether by the promise others may win without this member. Where nobody may, only a person helps; and
+// after the loss of two data directories there may be too few that know what was acknowledged.
+func (m *member) spared() bool {
+	p, left, able := &m.w.store.now.Sync, 0, false
+	for _, o := range m.w.members {
+		switch {
+		case o == m:
+		case o.server.data != ha.DataCluster || o.server.id != m.server.id:
+			return false
+		case p.Leader == o.name:
+			return true
+		case p.Votes(o.name):
+			left++
+			able = able || o.mayLead()
+		}
+	}
+	if !p.Made() {
+		return m.w.mode() == cluster.SyncOff // else the last one binds whoever saw it
+	}
+	return able && left > p.Quorum
 }

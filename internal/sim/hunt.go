@@ -14,6 +14,8 @@ type Hunt struct {
 	Until       time.Time
 	// Mutant is the deliberate mistake that all runs have.
 	Mutant string
+	// Among says which setups are worth a run; nil: all.
+	Among func(Setup) bool
 	// Enough is the number of broken rules after which it ends; zero for all.
 	Enough int
 }
@@ -52,6 +54,9 @@ func (h Hunt) Go() Bag {
 					return
 				}
 				run := Draw(h.From + n)
+				if h.Among != nil && !h.Among(run.Setup) {
+					continue
+				}
 				run.Mutant = h.Mutant
 				out := run.Do()
 				mu.Lock()
@@ -89,4 +94,5 @@ func (s *Stats) add(o Stats) {
 	s.Resets += o.Resets
 	s.Acked += o.Acked
 	s.Lost += o.Lost
+	s.Synced += o.Synced
 }

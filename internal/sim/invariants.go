@@ -32,6 +32,11 @@ type truth struct {
 	asked string
 	// led is the last member that had the leader key.
 	led *member
+	// mode is the last synchronous_mode that was known, of the configuration of that version. forced is who took the lead
+	// because an operator chose it and not by the promise.
+	mode   cluster.SyncMode
+	modeOf cluster.Version
+	forced *member
 	// changes counts how often another member than before took the leader key.
 	changes int
 }
@@ -227,6 +232,9 @@ func (w *world) acquired(m *member, vacant bool) {
 			w.violate("liveness", "%s takes the lead from %s, though no fault lasted as long as a lease", m.name, w.truth.led.name)
 		}
 	}
+	if vacant {
+		w.forces(m)
+	}
 	if vacant && m.server.recovery {
 		w.checkRace(m)
 	}
@@ -247,6 +255,9 @@ func (w *world) checkRace(m *member) {
 		w.violate("S5", "%s takes the lead %d bytes behind the last leader, the limit is %d", m.name, lag, w.setup.MaximumLag)
 	}
 	for _, o := range w.members {
+		if p := &c.Sync; p.Made() && !p.Votes(o.name) {
+			continue // it may have more than what was acknowledged, and must not lead
+		}
 		if o != m && w.askable(m, o) && o.server.line == s.line && o.server.end > s.end {
 			w.violate("S5", "%s takes the lead with %d bytes less than %s, whom it could have asked", m.name, o.server.end-s.end, o.name)
 		}
@@ -277,8 +288,12 @@ func (w *world) handedOver(l *life, a ha.ReleaseLeader) bool {
 		if m.emptied != 0 && w.now-m.emptied < int64(10*time.Second) {
 			return true // it may have said so before it lost its data
 		}
-		if o := &m.server; o != s && o.line == s.line && o.line.beyond(o.end) == 0 {
+		o := &m.server
+		if o != s && o.line == s.line && o.line.beyond(o.end) == 0 {
 			return true
+		}
+		if o.line != nil && o.line.number == s.line.number && o.line.twin(s.line) {
+			return true // on the same timeline and with more, as far as anybody can tell
 		}
 	}
 	return false
@@ -290,6 +305,7 @@ func (w *world) promoted(s *server, before *line) {
 	w.note(s.host, "server", fmt.Sprintf("accepts writes on timeline %d", s.line.number))
 	w.checkLead(s, "is promoted")
 	w.checkPromotion(s, before)
+	w.checkBound(s, "is promoted")
 	for _, l := range w.lines {
 		if len(l.acked) == 0 {
 			continue

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/ha"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
@@ -110,7 +111,7 @@ func (j *doing) run() error {
 		return j.stopAsked()
 	case ha.JobPromote:
 		return j.promote()
-	case ha.JobRestart:
+	case ha.JobRestart, ha.JobCopySlots: // slots have no model
 		return j.restart(0)
 	case ha.JobFollow:
 		return j.follow()
@@ -204,6 +205,8 @@ func (j *doing) start(standby bool) error {
 			s.led = c.Timeline
 		}
 		s.marked, s.upstream = standby, j.up
+		s.hold = j.job.Hold
+		j.forgetNames()
 		s.launch()
 	}
 	return j.started()
@@ -280,8 +283,17 @@ func (j *doing) restart(patience time.Duration) error {
 	if j.s.data != ha.DataCluster {
 		return errNoCluster
 	}
+	j.s.hold = j.job.Hold
+	j.forgetNames()
 	j.s.launch()
 	return j.started()
+}
+
+// forgetNames takes out of the configuration of a standby whom the commits of a primary waited for.
+func (j *doing) forgetNames() {
+	if j.s.marked || j.l.w.bend.forgetNames {
+		j.s.file = guc.SyncNames{}
+	}
 }
 
 func (j *doing) promote() error {
@@ -313,6 +325,7 @@ func (j *doing) follow() error {
 		s.upstream, s.streaming = j.up, false
 		s.changed()
 	}
+	s.setNames(guc.SyncNames{}, s.managed)
 	return nil
 }
 

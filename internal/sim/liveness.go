@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/ha"
 )
 
@@ -16,6 +17,8 @@ const (
 	comingBack = 5 * time.Second
 	// streamingWithin is what all standbys may take after that.
 	streamingWithin = 30 * time.Second
+	// strongWithin is what the promise of S5 may take then to be what the configuration asks for.
+	strongWithin = 30 * time.Second
 	// look is how exactly that is measured.
 	look = 50 * time.Millisecond
 )
@@ -32,7 +35,10 @@ func (w *world) settle() {
 			m.life.trap, m.life.losing = "", nil
 		}
 	}
-	led := w.await(comingBack+w.ttl()+leaderWithin, func() bool { return w.leader() != nil })
+	led := w.await(comingBack+w.ttl()+leaderWithin, func() bool {
+		w.choose()
+		return w.leader() != nil
+	})
 	if w.broken == nil && !led {
 		w.violate("liveness", "nobody leads %v after the last fault; %s", time.Duration(w.now-w.faultsEnd), w.describe())
 	}
@@ -40,6 +46,33 @@ func (w *world) settle() {
 	if w.broken == nil && !well {
 		w.violate("liveness", "not all stream %v after the last fault; %s", time.Duration(w.now-w.faultsEnd), w.describe())
 	}
+	w.settleSync()
+}
+
+// settleSync holds that after all that synchronous standbys are what the configuration asks for, and writes are taken.
+func (w *world) settleSync() {
+	if w.broken != nil || !w.synchronous() {
+		return
+	}
+	began := w.now
+	if strong := w.await(strongWithin, w.strong); !strong && w.broken == nil {
+		leader := w.leader()
+		w.violate("liveness", "synchronous standbys are not as they shall be: %s, commits wait for '%s'; %s", w.promise(), leader.server.names, w.describe())
+	}
+	taken := func() bool { return w.clients.unanswered > began }
+	if !w.await(strongWithin, taken) && w.broken == nil && !w.unwritable() {
+		w.violate("liveness", "no write is taken for %v; %s; %s", time.Duration(w.now-w.clients.unanswered), w.promise(), w.describe())
+	}
+}
+
+// unwritable reports whether commits wait for standbys because there is none, as synchronous_mode_strict asks for.
+func (w *world) unwritable() bool {
+	leader := w.leader()
+	if leader == nil || !w.store.now.Config.Settings().SynchronousStrict {
+		return false
+	}
+	able, others := w.eligible(leader)
+	return able+others == 0
 }
 
 // await turns events until a condition holds, at most for a while.
@@ -100,6 +133,33 @@ func (w *world) help(m, leader *member) {
 	if stuck || strings.Contains(l.snap.reason, "reinitialize this member") {
 		l.ask(ha.RequestReinitialize)
 	}
+}
+
+// choose is what an operator does where nobody is left who may win, by the promise and by maximum_lag_on_failover, because
+// data are lost: a failover to a member that may lack some writes.
+func (w *world) choose() {
+	p, f, left, able := &w.store.now.Sync, w.store.now.Failover, 0, false
+	if !p.Made() || w.store.now.Leader.Name != "" || f.Candidate != "" && f.Leader == "" {
+		return
+	}
+	var chosen *member
+	for _, m := range w.members {
+		switch with := m.server.data == ha.DataCluster; {
+		case with && p.Leader == m.name:
+			return
+		case !with:
+		case p.Votes(m.name):
+			left++
+			able = able || m.mayLead()
+		}
+		if m.server.answers() && !m.tags.NoFailover() {
+			chosen = m
+		}
+	}
+	if able && left > p.Quorum || chosen == nil {
+		return
+	}
+	_ = w.store.putFailover(cluster.Failover{Candidate: chosen.name}, f.Version)
 }
 
 // describe is the state of the cluster in one sentence.

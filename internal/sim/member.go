@@ -84,6 +84,7 @@ func (m *member) powerOff() {
 	}
 	m.server.frozen, m.guard.frozen = 0, 0
 	m.server.crash()
+	m.server.tear()
 	m.guard.disarm()
 	m.guard.dead = false
 	m.watchdog.disable()

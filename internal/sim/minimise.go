@@ -78,6 +78,8 @@ func (m *minimiser) plainer() bool {
 		func(s *Setup) { s.Tags = nil },
 		func(s *Setup) { s.Clone, s.Rewind = true, true },
 		func(s *Setup) { s.MaximumLag = 1 << 20 },
+		func(s *Setup) { s.Strict = false },
+		func(s *Setup) { s.SyncNodes, s.SyncLag = 1, -1 },
 		func(s *Setup) { s.PrimaryStartTimeout = 300 },
 	} {
 		r := m.best

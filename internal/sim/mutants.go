@@ -14,6 +14,8 @@ import (
 type mutant struct {
 	// name is how it is switched on, about what it gets wrong.
 	name, about string
+	// synchronous says that it is about synchronous standbys.
+	synchronous bool
 
 	// view bends what a decision sees, decision what it decided.
 	view     func(l *life, v *ha.View)
@@ -21,7 +23,7 @@ type mutant struct {
 
 	// Mistakes of the executor, the store's client and the guard.
 	deadlineAfter, guardOff, guardLate, acquireBlindly, adoptBlindly, neverRelease, skipIdentity, deleteFirst bool
-	noOrder, keepAlive, loseLease, repeatAcquire, agreeAlways                                                 bool
+	noOrder, keepAlive, loseLease, repeatAcquire, agreeAlways, forgetNames, syncBlindly                       bool
 }
 
 func (b *mutant) bendView(l *life, v *ha.View) {
@@ -57,7 +59,7 @@ func findMutant(name string) (mutant, bool) {
 
 // mutants are all deliberate mistakes.
 func mutants() []mutant {
-	return slices.Concat(leaseMutants(), keyMutants(), raceMutants(), dataMutants(), handoverMutants())
+	return slices.Concat(leaseMutants(), keyMutants(), raceMutants(), dataMutants(), handoverMutants(), syncMutants())
 }
 
 // leaseMutants are mistakes about the lease, its deadline and the guard (S1, S2, S3).

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/ha"
 	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/wal"
@@ -156,6 +157,10 @@ type seenServer struct {
 	control    ha.Control
 	checkpoint wal.Timeline
 	led        wal.Timeline
+	names      guc.SyncNames
+	senders    []ha.Sender
+	managed    bool
+	held       bool
 	kept       int
 	unreadable bool
 }
@@ -181,9 +186,14 @@ func (s *server) look() seenServer {
 		return st
 	}
 	st.process, st.marked, st.id, st.control, st.checkpoint = s.process, s.marked, s.id, s.controlFile(), s.checkpointed
-	st.led = s.led
+	st.led, st.held, st.managed = s.led, s.held, s.managed
+	if s.process == ha.Stopped {
+		st.names = s.file
+	}
 	if s.answers() {
-		st.answers, st.inRecovery, st.timeline, st.position = true, s.recovery, s.line.number, s.end
+		// A standby says how far its WAL is safe, as pg_last_wal_receive_lsn does.
+		st.answers, st.inRecovery, st.timeline, st.position = true, s.recovery, s.line.number, s.flushed
+		st.names, st.senders = s.names, s.senderFacts()
 		if s.streaming {
 			st.streaming, st.upstream = true, s.upstream
 		}
@@ -198,6 +208,8 @@ type lastServer struct {
 	standby  bool
 	timeline wal.Timeline
 	position wal.LSN
+	names    guc.SyncNames
+	senders  []ha.Sender
 	// follows is whom the server was last told to follow.
 	follows *member
 	// crashed is true while the server is down without having been told to stop.
@@ -217,7 +229,7 @@ func (s *lastServer) fell(now *seenServer, running ha.JobKind, ended *ha.EndedJo
 
 func takesDown(job ha.JobKind) bool {
 	switch job {
-	case ha.JobStop, ha.JobRestart, ha.JobRewind, ha.JobReinitialize, ha.JobReplace:
+	case ha.JobStop, ha.JobRestart, ha.JobRewind, ha.JobReinitialize, ha.JobReplace, ha.JobCopySlots:
 		return true
 	case ha.JobBootstrap, ha.JobClone, ha.JobStart, ha.JobPromote, ha.JobFollow, ha.JobCheckpoint:
 	}
@@ -228,21 +240,24 @@ func takesDown(job ha.JobKind) bool {
 func (l *life) serverFacts(st *seenServer) ha.Server {
 	s := ha.Server{
 		Data: st.data, SystemID: st.id, Process: st.process, Answers: st.answers, Streaming: st.streaming, Control: st.control, Led: st.led,
-		CanRewind: l.w.setup.Rewind, SetAside: st.kept > 0,
+		CanRewind: l.w.setup.Rewind, SetAside: st.kept > 0, Held: st.held,
 	}
 	if st.unreadable {
 		s.Trouble = "input/output error"
 	}
 	if st.answers {
 		l.last.standby, l.last.timeline, l.last.position = st.inRecovery, st.timeline, st.position
+		l.last.names, l.last.senders = st.names, st.senders
 	}
 	switch {
 	case st.process == ha.Stopped:
 		l.last.timeline, l.last.position = 0, 0
+		l.last.names, l.last.senders = st.names, nil
 	case !st.answers:
 		l.last.standby = st.marked
 	}
 	s.InRecovery, s.Timeline, s.Position = l.last.standby, l.last.timeline, l.last.position
+	s.SyncNames, s.NamesManaged, s.Senders = l.last.names, st.managed, l.last.senders
 	l.last.primary = s.Primary()
 	s.Follows = l.follows(st)
 	return s
@@ -271,7 +286,7 @@ func (l *life) call(t *task, key string, budget time.Duration, op func() error) 
 		return kv.ErrUnavailable // a context that has ended sends nothing
 	}
 	token, limit := t.token, w.now+l.host.clock.global(budget)
-	fault := l.nextFault(key)
+	fault, replaced := l.nextFault(key), w.store.replaced
 	t.answer = kv.ErrUnavailable
 	arrives := w.now + w.net.latency(node, storeNode)
 	silence := func() { w.queue.push(event{at: max(limit, w.now), task: t, token: token}) }
@@ -303,6 +318,12 @@ func (l *life) call(t *task, key string, budget time.Duration, op func() error) 
 			}
 			t.answer = err
 			w.queue.push(event{at: back, task: t, token: token})
+		}
+		if w.store.replaced != replaced {
+			if t.token == token {
+				silence()
+			}
+			return
 		}
 		if w.store.down > 0 {
 			if key != "" && len(w.store.limbo) < 16 {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
@@ -98,13 +99,13 @@ func same(a, b *cluster.Member) bool {
 
 func sameBut(a, b *cluster.Member) bool {
 	return a.State == b.State && a.Role == b.Role && a.ReplicationState == b.ReplicationState && a.Timeline == b.Timeline &&
-		(a.CheckpointAfterPromote == nil) == (b.CheckpointAfterPromote == nil) && a.Pause == b.Pause
+		(a.CheckpointAfterPromote == nil) == (b.CheckpointAfterPromote == nil) && a.Pause == b.Pause && a.Tags.NoSync() == b.Tags.NoSync()
 }
 
 // document is what the member says of itself.
 func (l *life) document(v *ha.View) cluster.Member {
 	m := cluster.Member{
-		Name: l.host.name, ConnURL: l.host.conn, APIURL: l.host.apiURL, State: l.snap.state, Role: l.snap.role, Tags: l.host.tags,
+		Name: l.host.name, ConnURL: l.host.conn, APIURL: l.host.apiURL, State: l.snap.state, Role: l.snap.role, Tags: l.announcedTags(),
 		Pause: v.Settings.Pause,
 	}
 	if !v.Server.Answers || v.Server.Process != ha.Running {
@@ -122,6 +123,20 @@ func (l *life) document(v *ha.View) cluster.Member {
 		m.CheckpointAfterPromote = new(bool)
 	}
 	return m
+}
+
+// announcedTags are the tags of the document: for a synchronous standby that waits to be released they say that it must be
+// none.
+func (l *life) announcedTags() cluster.Tags {
+	if l.mem.ReleaseSince.IsZero() {
+		return l.host.tags
+	}
+	tags := maps.Clone(l.host.tags)
+	if tags == nil {
+		tags = cluster.Tags{}
+	}
+	tags["nosync"], tags["sync_priority"] = true, 0
+	return tags
 }
 
 func (l *life) checkpointed() wal.Timeline { return l.host.server.checkpointed }
@@ -149,7 +164,7 @@ func (l *life) state(v *ha.View) cluster.State {
 		return cluster.StateInitializing
 	case ha.JobClone, ha.JobReinitialize, ha.JobReplace:
 		return cluster.StateCreatingReplica
-	case ha.JobRestart:
+	case ha.JobRestart, ha.JobCopySlots:
 		return cluster.StateRestarting
 	case ha.JobStop:
 		return cluster.StateStopping

@@ -50,6 +50,9 @@ func (r Run) Do() Outcome {
 	if !w.await(30*time.Second, w.well) && w.broken == nil {
 		w.violate("liveness", "the cluster does not begin: %s", w.describe())
 	}
+	if w.broken == nil && w.synchronous() && !w.await(30*time.Second, w.strong) && w.broken == nil {
+		w.violate("liveness", "synchronous mode does not begin: %s; %s", w.promise(), w.describe())
+	}
 	w.clients.longest, w.clients.unanswered = 0, w.now
 	w.faultsEnd, w.truth.first = w.now, w.leader()
 	faults := make([]Fault, len(r.Faults))

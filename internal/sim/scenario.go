@@ -18,7 +18,7 @@ import (
 func Scenario(setup, faults string) (Run, error) {
 	r := Run{Setup: Setup{
 		Members: 3, TTL: 30, LoopWait: 10, RetryTimeout: 10, PrimaryStartTimeout: 300, MaximumLag: 1 << 20, Write: 100 * time.Millisecond,
-		Rewind: true, Clone: true, LateStore: true,
+		Rewind: true, Clone: true, LateStore: true, SyncNodes: 1, SyncLag: -1,
 	}}
 	for word := range strings.FieldsSeq(setup) {
 		name, value, _ := strings.Cut(word, "=")
@@ -58,10 +58,10 @@ func setWord(r *Run, name, value string) error {
 	s := &r.Setup
 	numbers := map[string]*int{
 		"members": &s.Members, "ttl": &s.TTL, "loop_wait": &s.LoopWait, "retry_timeout": &s.RetryTimeout,
-		"primary_start_timeout": &s.PrimaryStartTimeout, "maximum_lag": &s.MaximumLag, "drift": &s.Drift,
+		"primary_start_timeout": &s.PrimaryStartTimeout, "maximum_lag": &s.MaximumLag, "drift": &s.Drift, "sync_nodes": &s.SyncNodes, "sync_lag": &s.SyncLag,
 	}
 	switches := map[string]*bool{
-		"rewind": &s.Rewind, "clone": &s.Clone, "failsafe": &s.Failsafe, "watchdog": &s.Watchdog, "late_store": &s.LateStore, "mild": &s.Mild, "planned": &s.Planned,
+		"strict": &s.Strict, "rewind": &s.Rewind, "clone": &s.Clone, "failsafe": &s.Failsafe, "watchdog": &s.Watchdog, "late_store": &s.LateStore, "mild": &s.Mild, "planned": &s.Planned,
 	}
 	var err error
 	switch {
@@ -73,6 +73,8 @@ func setWord(r *Run, name, value string) error {
 		s.Write, err = time.ParseDuration(value)
 	case name == "length":
 		s.Length, err = time.ParseDuration(value)
+	case name == "sync":
+		s.Sync = value
 	case name == "tags":
 		s.Tags = strings.Split(strings.ReplaceAll(value, ":", "="), ",")
 	case name == "seed":
@@ -91,6 +93,9 @@ func (s Setup) line() string {
 		fmt.Sprintf("members=%d ttl=%d loop_wait=%d retry_timeout=%d primary_start_timeout=%d maximum_lag=%d drift=%d write=%v", s.Members, s.TTL,
 			s.LoopWait, s.RetryTimeout, s.PrimaryStartTimeout, s.MaximumLag, s.Drift, s.Write),
 		fmt.Sprintf("rewind=%t clone=%t failsafe=%t late_store=%t", s.Rewind, s.Clone, s.Failsafe, s.LateStore),
+	}
+	if s.Sync != "" {
+		words = append(words, s.syncWords())
 	}
 	if len(s.Tags) > 0 {
 		words = append(words, "tags="+strings.ReplaceAll(strings.Join(s.Tags, ","), "=", ":"))

@@ -40,7 +40,7 @@ func draw(seed uint64) (Setup, []Fault) {
 	default:
 		d.wild()
 	}
-	return d.setup, d.faults
+	return drawSync(seed, d.setup, d.faults)
 }
 
 // tags gives some members tags.

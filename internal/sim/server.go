@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/ha"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
@@ -54,6 +55,23 @@ type server struct {
 	line *line
 	end  wal.LSN
 	ends int64
+	// flushed is up to where that is safe on disk. What a standby received is so only a moment later.
+	flushed  wal.LSN
+	flushing bool
+
+	// file is whom commits wait for, as the configuration file says it: it outlives the process, and managed says that an
+	// agent wrote it. names is what a new
+	// process of the server goes by, waits whether those of clients wait for anybody; every one takes a new value on in its
+	// own time. reloads counts the values, reload and checkpointer are the last ones that were taken on.
+	file, names                   guc.SyncNames
+	managed, waits                bool
+	reloads, reload, checkpointer int
+	senders                       []*sender
+	waiters                       []waiter
+	// hold keeps the clients of the next start out, held those of this one. recovered is where the WAL ended after a crash,
+	// when a primary is started in strict mode: what clients may see from then on.
+	hold, held bool
+	recovered  wal.LSN
 
 	// What follows up to consistent is in the control file.
 	state      control
@@ -130,7 +148,7 @@ func (s *server) told() {
 
 // moved notes where the WAL ends now.
 func (s *server) moved(l *line, end wal.LSN) {
-	s.line, s.end, s.ends = l, end, s.w.now
+	s.line, s.end, s.ends, s.flushed = l, end, s.w.now, end
 }
 
 // launch starts a process on the data directory as it is.
@@ -138,6 +156,11 @@ func (s *server) launch() {
 	s.w.checkLaunch(s)
 	s.incarnation++
 	s.process, s.recovery, s.streaming = ha.Starting, true, false
+	s.held, s.hold, s.recovered = s.hold && !s.marked, false, 0
+	if l := s.host.life; !s.marked && !s.state.clean() && l != nil && l.strict() {
+		s.recovered = s.end
+	}
+	s.freshNames()
 	after := startTime
 	if !s.state.clean() {
 		after = recoveryTime
@@ -157,12 +180,15 @@ func (s *server) launch() {
 // up is the end of a start.
 func (s *server) up() {
 	s.process, s.recovery = ha.Running, s.marked
+	s.flushed = s.end // recovery after a crash begins by making safe what is there
 	s.consistent = wal.Point{Timeline: s.line.number, LSN: s.end}
 	if s.state = inArchiveRecovery; !s.marked {
 		s.state, s.consistent = inProduction, wal.Point{}
 		s.checkpointed = s.line.number
 		s.w.note(s.host, "server", "accepts writes")
 		s.w.checkLead(s, "comes up as a primary")
+		s.w.checkBound(s, "comes up as a primary")
+		s.w.shows(s)
 	}
 	s.changed()
 }
@@ -171,6 +197,8 @@ func (s *server) up() {
 func (s *server) gone() {
 	s.incarnation++
 	s.process, s.recovery, s.streaming, s.pulling, s.promoting = ha.Stopped, false, false, false, false
+	s.flushing, s.held = false, false
+	s.senders, s.waiters = nil, nil
 	s.stuck = nil
 	s.host.exited()
 	s.changed()
@@ -193,11 +221,11 @@ func (s *server) shutDown() {
 	if s.process != ha.Running {
 		return
 	}
-	s.process = ha.Stopping
+	s.process, s.waiters = ha.Stopping, nil
 	began := s.w.now
 	s.later(s.takes(shutdownTime), func() {
 		if s.recovery {
-			s.state, s.consistent = shutDownInRecovery, wal.Point{Timeline: s.line.number, LSN: s.end}
+			s.state, s.consistent, s.flushed = shutDownInRecovery, wal.Point{Timeline: s.line.number, LSN: s.end}, s.end
 		} else {
 			s.state, s.checkpoint, s.checkpointed, s.consistent = shutDown, s.end, s.line.number, wal.Point{}
 			s.moved(s.line, s.end+shutdownRecordSize)
@@ -219,7 +247,7 @@ func (s *server) drain(began int64) {
 		case !s.w.net.open(m.node, s.host.node) || x.frozen > 0:
 			s.later(time.Second, func() { s.drain(began) })
 			return
-		case x.line == s.line && x.end < s.end:
+		case x.line == s.line && x.flushed < s.end:
 			s.later(2*streamTime, func() { s.drain(began) })
 			return
 		}
@@ -234,6 +262,7 @@ func (s *server) promote() {
 		return
 	}
 	s.promoting, s.streaming = true, false
+	s.w.listen()
 	s.later(s.takes(promoteTime), func() {
 		s.promoting = false
 		if s.process != ha.Running || s.unpromoted > 0 {
@@ -297,9 +326,11 @@ func (s *server) pulled() {
 		return
 	}
 	began := !s.streaming
+	before := s.flushed
 	if s.line != u.line || s.end != u.end {
 		s.moved(u.line, u.end)
 	}
+	s.stream(u, before)
 	if s.streaming = true; began {
 		s.changed()
 	}
@@ -312,16 +343,21 @@ func (s *server) pulled() {
 
 // write is a client's. It reports whether the server took it.
 func (s *server) write() bool {
-	if !s.writes() {
+	if !s.writes() || s.held {
 		return false
 	}
-	s.moved(s.line, s.end+recordSize)
+	s.append(recordSize)
+	return true
+}
+
+// append makes the WAL longer.
+func (s *server) append(size wal.LSN) {
+	s.moved(s.line, s.end+size)
 	for _, m := range s.w.members {
 		if m.server.upstream == s.host {
 			m.server.pull()
 		}
 	}
-	return true
 }
 
 // checkpointNow makes the control file of a primary show its timeline.
@@ -336,6 +372,7 @@ func (s *server) checkpointNow() {
 // what that of the other server does, a rewound one that it recovers.
 func (s *server) copyOf(u *server, state control) {
 	s.data, s.id, s.marked, s.led = ha.DataCluster, u.id, true, 0
+	s.file, s.managed = u.file, u.managed
 	s.moved(u.line, u.end)
 	s.state, s.checkpointed, s.consistent = state, u.checkpointed, wal.Point{}
 	if state == inArchiveRecovery {
@@ -347,6 +384,7 @@ func (s *server) copyOf(u *server, state control) {
 // aside takes the data directory away.
 func (s *server) aside() {
 	s.data, s.id, s.marked, s.led = ha.DataEmpty, "", false, 0
+	s.file, s.managed = guc.SyncNames{}, false
 	s.moved(nil, 0)
 	s.changed()
 }

@@ -44,7 +44,9 @@ func TestMutantsAreCaught(t *testing.T) {
 	}
 	table := []string{fmt.Sprintf("%-18s %5s  %s", "mutant", "seed", "rule")}
 	for _, m := range mutants() {
-		bag := Hunt{From: 1, Seeds: mutantSeeds, Mutant: m.name, Enough: 1}.Go()
+		// Mistakes about synchronous standbys show only where there are some.
+		among := func(s Setup) bool { return s.Sync != "" || !m.synchronous }
+		bag := Hunt{From: 1, Seeds: mutantSeeds, Mutant: m.name, Among: among, Enough: 1}.Go()
 		if len(bag.Caught) == 0 {
 			t.Errorf("%s survives %d seeds: %s", m.name, mutantSeeds, m.about)
 			continue

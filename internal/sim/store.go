@@ -25,6 +25,8 @@ type store struct {
 	down int
 	// limbo are writes that arrived while there was none; some of them happen afterwards.
 	limbo []func()
+	// replaced counts how often it was replaced by an empty one, which what was under way does not reach.
+	replaced int
 	// wiped is when documents were last deleted by a fault.
 	wiped int64
 }
@@ -175,6 +177,9 @@ func (st *store) putConfig(data map[string]any, old cluster.Version) error {
 		return err
 	}
 	st.now.Config = cluster.Config{Data: data, Version: st.bump()}
+	if st.w.synchronous() && st.w.mode() == cluster.SyncOff {
+		st.w.forgive("synchronous_mode is off")
+	}
 	st.tell(nil, true)
 	return nil
 }
@@ -213,6 +218,29 @@ func (st *store) putFailsafe(members map[string]string, old cluster.Version) err
 		return err
 	}
 	st.now.Failsafe, st.failsafe = members, st.bump()
+	return nil
+}
+
+// putSync writes the promise over the version in it, zero for none.
+func (st *store) putSync(promise cluster.Sync) error {
+	if err := condition(st.now.Sync.Version, promise.Version); err != nil && !st.w.bend.syncBlindly {
+		return err
+	}
+	promise.Version = st.bump()
+	st.now.Sync = promise
+	st.tell(nil, true)
+	st.w.promised()
+	return nil
+}
+
+func (st *store) deleteSync(old cluster.Version) error {
+	if old == 0 || st.now.Sync.Version != old {
+		return kv.ErrConflict
+	}
+	st.now.Sync = cluster.Sync{}
+	st.bump()
+	st.tell(nil, true)
+	st.w.promised()
 	return nil
 }
 
@@ -322,6 +350,10 @@ func (st *store) wipe(key string, leases bool) {
 	if all || key == "failover" {
 		st.now.Failover = cluster.Failover{}
 	}
+	if all || key == "sync" {
+		st.now.Sync = cluster.Sync{}
+		st.w.forgive("the promise was deleted by a fault")
+	}
 	if all || key == "members" {
 		st.now.Members = nil
 	}
@@ -329,6 +361,8 @@ func (st *store) wipe(key string, leases bool) {
 		st.setLeader(cluster.Leader{})
 	}
 	if leases {
+		st.replaced++
+		st.limbo = nil
 		st.leases = map[int64]*lease{}
 	}
 	st.bump()

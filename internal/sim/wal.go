@@ -16,6 +16,8 @@ type line struct {
 	fork wal.LSN
 	// acked are the ends of the writes that clients were told are done, ascending.
 	acked []wal.LSN
+	// bound is the last of them that every later primary has to have, forgiven the last one of which that was taken back (S5).
+	bound, forgiven wal.LSN
 	// lost counts those at the end of acked that a later primary never had.
 	lost int
 	// past is the content of the history file.

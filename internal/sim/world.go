@@ -58,6 +58,12 @@ type Setup struct {
 	Watchdog bool
 	// Failsafe turns failsafe_mode on.
 	Failsafe bool
+	// Sync is the synchronous_mode to begin with: "off", "on" or "quorum". Empty is a cluster in which nobody ever asks for
+	// one; then standbys make safe what they receive at once.
+	Sync string
+	// Strict, SyncNodes and SyncLag are synchronous_mode_strict, synchronous_node_count and maximum_lag_on_syncnode.
+	Strict             bool
+	SyncNodes, SyncLag int
 	// Tags are those of single members, as "n2.nofailover=true".
 	Tags []string
 	// Mild says that all faults are shorter than a lease lasts, so nobody may lose the lead.
@@ -70,12 +76,20 @@ type Setup struct {
 
 // dynamic is the dynamic configuration to begin with.
 func (s Setup) dynamic() map[string]any {
-	return map[string]any{
+	doc := map[string]any{
 		"ttl": s.TTL, "loop_wait": s.LoopWait, "retry_timeout": s.RetryTimeout,
 		"primary_start_timeout": s.PrimaryStartTimeout, "maximum_lag_on_failover": s.MaximumLag,
 		"failsafe_mode": s.Failsafe,
 	}
+	if s.Sync != "" {
+		doc["synchronous_mode"], doc["synchronous_mode_strict"] = s.Sync, s.Strict
+		doc["synchronous_node_count"], doc["maximum_lag_on_syncnode"] = s.SyncNodes, s.SyncLag
+	}
+	return doc
 }
+
+// synchronous reports whether commits may ever wait for standbys.
+func (w *world) synchronous() bool { return w.setup.Sync != "" }
 
 // ttl is the longest that a lease lasts without a change of the configuration.
 func (s Setup) ttl() time.Duration { return time.Duration(s.TTL) * time.Second }
@@ -88,6 +102,8 @@ type Stats struct {
 	Promotions, Switchovers, Guarded, Resets int
 	// Acked is the number of writes that clients were told are done, Lost how many of these a later leader never had.
 	Acked, Lost int
+	// Synced is how many were acknowledged after standbys had them.
+	Synced int
 }
 
 func newWorld(seed uint64, setup Setup, bend mutant) *world {
@@ -192,6 +208,14 @@ func (w *world) newLine(by *member) *line {
 func (w *world) flow() {
 	for _, m := range w.members {
 		m.server.pull()
+	}
+	w.listen()
+}
+
+// listen ends the senders of standbys that are gone.
+func (w *world) listen() {
+	for _, m := range w.members {
+		m.server.listen()
 	}
 }
 
