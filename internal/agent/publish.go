@@ -67,11 +67,16 @@ func (a *Agent) role(v ha.View, st postgres.Status, job ha.JobKind) cluster.Role
 	return cluster.RoleDemoted
 }
 
-// Observed is the last snapshot with the server observed anew.
+// Observed is the last snapshot with the server observed anew. Of a server that does not answer it tells no position: others
+// take what it says for that of this moment, and may decide by it that they lack nothing.
 func (a *Agent) Observed(ctx context.Context) *health.Snapshot {
 	s := *a.Snapshot()
 	st := a.pg.Status(ctx)
 	if !st.Answers {
+		s.Server = serverSnapshot(ha.Server{InRecovery: s.Server.InRecovery}, st)
+		if s.State == cluster.StateRunning {
+			s.State = stateOf(st, "", false)
+		}
 		return &s
 	}
 	facts := ha.Server{InRecovery: st.InRecovery, Timeline: st.Timeline}

@@ -43,8 +43,9 @@ func manual(mem *Memory, v View) (Decision, bool) {
 		return withStatus(v, do(f.Kind()+" requested: waiting until the members' word from the time without the DCS has ended")).wake(left), true
 	}
 	names := candidates(v, f.Candidate)
-	// Older answers will not do: right after a switchover they show the members as they were before it.
-	if d, ok := ask(v.Now, v, names, f.Kind()+" requested: asking the candidates"); ok {
+	// Older answers will not do: right after a switchover they show the members as they were before it. Where commits are
+	// synchronous all are asked: who receives everything is promised the next lead (see handOver).
+	if d, ok := ask(v.Now, v, witnesses(mem, v, names), f.Kind()+" requested: asking the candidates"); ok {
 		return d, true
 	}
 	if p := promise(mem, v); p.Made() && v.Settings.Sync() == cluster.SyncOn && f.Leader != "" {
@@ -85,10 +86,12 @@ func scheduled(v View, drop ClearFailover) (Decision, bool) {
 func handOver(mem *Memory, v View) (Decision, bool) {
 	h := mem.Handover
 	names := h.answering(v, candidates(v, h.Candidate))
-	if d, ok := ask(v.Now.Add(-handoverStep), v, names, h.Kind+": waiting for the shutdown checkpoint to arrive"); ok {
+	asked := h.answering(v, witnesses(mem, v, names))
+	if d, ok := ask(v.Now.Add(-handoverStep), v, asked, h.Kind+": waiting for the shutdown checkpoint to arrive"); ok {
 		return d, true
 	}
-	if complete := h.complete(v, names); len(complete) > 0 {
+	if len(h.complete(v, names)) > 0 {
+		complete := h.complete(v, asked)
 		mem.Handover = Handover{}
 		mem.ReleasedAt = v.Now
 		d := do(h.Kind+": "+list(complete)+" received everything", handOverPromise(v, complete)...)
@@ -104,6 +107,14 @@ func handOver(mem *Memory, v View) (Decision, bool) {
 		return handOverFailed(mem, v, names)
 	}
 	return do(h.Kind + ": waiting for the shutdown checkpoint to arrive").wake(h.step(v.Now)), true
+}
+
+// witnesses are those whose answers count in a hand-over to the named ones: in synchronous modes everybody who could lead.
+func witnesses(mem *Memory, v View, names []string) []string {
+	if !promise(mem, v).Made() {
+		return names
+	}
+	return candidates(v, "")
 }
 
 // handOverFailed ends a hand-over for which nobody received the last WAL. Where the server had to be stopped by force, and

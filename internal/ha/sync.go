@@ -213,7 +213,7 @@ func cascades(v View, m cluster.Member) bool {
 // uncertain; then nobody but this member is promised the next lead.
 func inherit(mem *Memory, v View) (Decision, bool) {
 	mode := v.Settings.Sync()
-	if mode == cluster.SyncOff {
+	if mode == cluster.SyncOff || inherited(mem, v) {
 		return Decision{}, false
 	}
 	before := promise(mem, v)
@@ -234,6 +234,12 @@ func inherit(mem *Memory, v View) (Decision, bool) {
 		d = d.with(SetSyncNames{Names: names})
 	}
 	return d, len(d.Do) > 0
+}
+
+// inherited reports whether that is done.
+func inherited(mem *Memory, v View) bool {
+	done := mem.PromiseSure && mem.NamesSure && quorum.Covers(v.Cluster.Sync, v.Server.SyncNames, v.Self.Name)
+	return done && !(strict(v) && v.Server.SyncNames.Empty())
 }
 
 // expected are the standbys that commits wait for from the first one on, where the promise names nobody else: those that
@@ -346,7 +352,7 @@ func ledLast(mem *Memory, v View, p cluster.Sync) bool {
 // behindUs reports whether a standby said that it holds no WAL of the cluster that this member lacks. On an older timeline
 // it may have more bytes, but those the cluster went on without.
 func behindUs(v View, p Peer) bool {
-	if !p.Reached || !p.InRecovery || p.Position == 0 || p.Timeline == 0 {
+	if !p.Reached || !p.InRecovery || p.State != cluster.StateRunning || p.Position == 0 || p.Timeline == 0 {
 		return false
 	}
 	return p.Timeline < v.Server.Timeline || p.Timeline == v.Server.Timeline && p.Position <= v.Server.Position
@@ -357,7 +363,7 @@ func behindUs(v View, p Peer) bool {
 func release(mem *Memory, v View, what string) (Decision, bool) {
 	leader, known := v.Cluster.LeaderMember()
 	waits := v.Fresh && known && leader.Running() && !v.leading() && v.Server.Process == Running && v.Cluster.Sync.Names(v.Self.Name)
-	if v.Settings.Sync() == cluster.SyncOff || !waits || v.Self.Tags.NoSync() {
+	if v.Settings.Sync() == cluster.SyncOff || !waits || v.Self.Tags.NoSync() || strict(v) && !replaceable(v) {
 		return Decision{}, false
 	}
 	mem.Releasing = true
@@ -369,6 +375,13 @@ func release(mem *Memory, v View, what string) (Decision, bool) {
 		return Decision{}, false
 	}
 	return do(what + ": asking the leader to do without this synchronous standby first").wake(left), true
+}
+
+// replaceable reports whether another standby is there for which commits can wait instead of this one.
+func replaceable(v View) bool {
+	return slices.ContainsFunc(v.Cluster.Others(v.Self.Name), func(m cluster.Member) bool {
+		return m.Name != v.Cluster.Leader.Name && m.Streaming() && !m.Tags.NoSync()
+	})
 }
 
 // releaseLoops is how many times loop_wait a synchronous standby waits for its release.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -41,6 +42,8 @@ type querier struct {
 	loaded       time.Time // when the server had read the configuration that was compared
 	pending      map[string]Pending
 
+	// identified is the position at which a standby that receives nothing was asked for the timeline that it replays.
+	identified wal.LSN
 	// timeline is the highest one the current incarnation was seen to receive; the control file of a
 	// standby lags behind.
 	timeline wal.Timeline
@@ -127,6 +130,11 @@ func (s *Server) ask(ctx context.Context, pm *postmaster, st *Status) error {
 	if err := a.fill(st, q); err != nil {
 		return fmt.Errorf("read the server's status: %w", err)
 	}
+	if st.InRecovery && a.receivedTimeline == 0 && q.identified != st.Replayed {
+		if err := s.identifySelf(asking, st); err != nil {
+			return err
+		}
+	}
 	return s.compare(asking, a, st)
 }
 
@@ -147,12 +155,34 @@ func (s *Server) query1(ctx context.Context, pm *postmaster, sql string, into ..
 	return nil
 }
 
+// identifySelf finds out which timeline a standby replays that receives nothing. Without a receiver only a replication
+// connection tells: the control file knows it from the next restartpoint on.
+func (s *Server) identifySelf(ctx context.Context, st *Status) (err error) {
+	conn, err := s.connect(ctx, "pgbaton timeline", map[string]string{"replication": "database"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	row, err := oneRow(ctx, conn.PgConn(), "IDENTIFY_SYSTEM")
+	if err != nil {
+		return err
+	}
+	timeline, err := parseTimeline(row[1])
+	if err != nil {
+		return err
+	}
+	q := &s.query
+	q.timeline, q.identified = max(q.timeline, timeline), st.Replayed
+	st.Timeline = q.timeline
+	return nil
+}
+
 // reach makes sure that there is a connection to this incarnation of the server.
 func (s *Server) reach(ctx context.Context, pm *postmaster) error {
 	q := &s.query
 	if q.pm != pm {
 		q.drop()
-		q.pm, q.timeline = pm, 0
+		q.pm, q.timeline, q.identified = pm, 0, 0
 		q.compareAgain.Store(true)
 	}
 	if q.conn != nil && !q.conn.IsClosed() {

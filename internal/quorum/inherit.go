@@ -14,7 +14,8 @@ import (
 // whatever that loses.
 //
 // With every voter holding everything (quorum zero), the former leader, who is gone, is not waited for; else it takes the
-// winner's place among the voters.
+// winner's place among the voters. Where strict commits wait for nobody in particular, nothing is acknowledged for now, and
+// whoever holds everything goes on being promised the next lead.
 func Inherit(p cluster.Sync, self string, mode cluster.SyncMode, strict bool) (cluster.Sync, guc.SyncNames) {
 	mine := cluster.Sync{Leader: self, Version: p.Version}
 	switch {
@@ -32,6 +33,9 @@ func Inherit(p cluster.Sync, self string, mode cluster.SyncMode, strict bool) (c
 	}
 	if n.Empty() && strict {
 		n = guc.SyncNames{Num: 1, Names: []string{guc.NobodySync}}
+		if p.Votes(self) && p.Quorum <= 0 {
+			mine.Voters = without(union(p.Voters, []string{p.Leader}), self)
+		}
 	}
 	return mine, n
 }

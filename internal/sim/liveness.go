@@ -35,10 +35,10 @@ func (w *world) settle() {
 			m.life.trap, m.life.losing = "", nil
 		}
 	}
-	led := w.await(comingBack+w.ttl()+leaderWithin, func() bool {
-		w.choose()
-		return w.leader() != nil
-	})
+	led := w.leads()
+	for last := int64(0); !led && w.faultsEnd > max(last, w.now-int64(w.ttl())); led = w.leads() {
+		last = w.faultsEnd // a watchdog has reset a host meanwhile
+	}
 	if w.broken == nil && !led {
 		w.violate("liveness", "nobody leads %v after the last fault; %s", time.Duration(w.now-w.faultsEnd), w.describe())
 	}
@@ -135,16 +135,25 @@ func (w *world) help(m, leader *member) {
 	}
 }
 
+// leads waits until somebody leads, for as long as that may take.
+func (w *world) leads() bool {
+	return w.await(comingBack+w.ttl()+leaderWithin, func() bool {
+		w.choose()
+		return w.leader() != nil
+	})
+}
+
 // choose is what an operator does where nobody is left who may win, by the promise and by maximum_lag_on_failover, because
 // data are lost: a failover to a member that may lack some writes.
 func (w *world) choose() {
 	p, f, left, able := &w.store.now.Sync, w.store.now.Failover, 0, false
-	if !p.Made() || w.store.now.Leader.Name != "" || f.Candidate != "" && f.Leader == "" {
+	if !p.Made() || w.store.now.Leader.Name != "" {
 		return
 	}
 	var chosen *member
 	for _, m := range w.members {
-		switch with := m.server.data == ha.DataCluster; {
+		id := w.store.now.Initialize
+		switch with := m.server.data == ha.DataCluster && (!id.Known() || m.server.id == id.SystemID); {
 		case with && p.Leader == m.name:
 			return
 		case !with:
@@ -152,11 +161,11 @@ func (w *world) choose() {
 			left++
 			able = able || m.mayLead()
 		}
-		if m.server.answers() && !m.tags.NoFailover() {
+		if m.server.answers() && !m.tags.NoFailover() && m.server.line.number >= w.store.now.Timeline() {
 			chosen = m
 		}
 	}
-	if able && left > p.Quorum || chosen == nil {
+	if able && left > p.Quorum || chosen == nil || f.Candidate == chosen.name && f.Leader == "" {
 		return
 	}
 	_ = w.store.putFailover(cluster.Failover{Candidate: chosen.name}, f.Version)
