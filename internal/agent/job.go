@@ -149,7 +149,7 @@ func (a *Agent) run(ctx context.Context, job ha.Job, up postgres.Upstream, id wa
 	case ha.JobPromote:
 		return ha.EndedJob{}, a.pg.Promote(ctx)
 	case ha.JobRestart:
-		return ha.EndedJob{}, a.pg.Restart(ctx, postgres.StopOptions{})
+		return ha.EndedJob{}, a.restart(ctx, job, id)
 	case ha.JobFollow:
 		return ha.EndedJob{}, a.follow(ctx, up)
 	case ha.JobRewind:
@@ -213,6 +213,17 @@ func (a *Agent) stop(ctx context.Context, job ha.Job) (ha.EndedJob, error) {
 		a.standDown(ctx)
 	}
 	return ha.EndedJob{Checkpoint: down.Checkpoint}, err
+}
+
+// restart restarts the server in its role.
+func (a *Agent) restart(ctx context.Context, job ha.Job, id wal.SystemID) error {
+	if !job.Hold {
+		return a.pg.Restart(ctx, postgres.StopOptions{})
+	}
+	if _, err := a.pg.Stop(ctx, postgres.StopOptions{}); err != nil {
+		return err
+	}
+	return a.pg.Start(ctx, postgres.StartOptions{SystemID: id, Hold: true})
 }
 
 func (a *Agent) follow(ctx context.Context, up postgres.Upstream) error {

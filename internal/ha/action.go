@@ -213,8 +213,9 @@ type Job struct {
 	Immediate bool
 	// Discard says that JobReplace removes data that were set aside before, because the configuration says so.
 	Discard bool
-	// Hold says that JobStart or JobRestart of a primary keeps clients out until AdmitClients: what a crash left visible and
-	// was never acknowledged has to reach the synchronous standbys first.
+	// Hold says that JobStart or JobRestart of a primary keeps clients out until AdmitClients: commits that were waiting
+	// when the server ended are visible afterwards though nobody was told of them, and have to reach the synchronous standbys
+	// first.
 	Hold bool
 	// Until is when JobStop must be through, by force if need be; zero sets no such bound.
 	Until time.Time

@@ -33,7 +33,7 @@ func noDCS(mem *Memory, v View) (Decision, bool) {
 		return job("the DCS does not answer: starting behind the remote", Job{Kind: JobStart, Remote: true}), true
 	case v.Server.Process == Stopped && v.mayWrite() && vouched(mem, v) && mem.StartFailures == 0 && !v.Server.Control.Standby && !v.Settings.Standby.Active():
 		// The lease still proves that nobody else leads; a crashed server may come back under it.
-		return job("the DCS does not answer: starting again while the lease lasts", Job{Kind: JobStart, Primary: true, Hold: strict(v) && !v.Server.Control.Clean}), true
+		return job("the DCS does not answer: starting again while the lease lasts", Job{Kind: JobStart, Primary: true, Hold: strict(v)}), true
 	case v.Server.Process == Stopped && (unrecorded(v) || twin(mem, v)):
 		return do("the DCS does not answer: waiting for the history of this server's timeline").wake(time.Second), true
 	case v.Server.Process == Stopped && !v.Now.Before(mem.RetryAt):

@@ -77,7 +77,7 @@ func restart(mem *Memory, v View, r Request) (Decision, bool) {
 	if d, wait := release(mem, v, why); wait {
 		return d, true
 	}
-	return job(why, Job{Kind: JobRestart, Primary: v.Server.Primary(), Request: r.ID, Timeout: r.Timeout}), true
+	return job(why, Job{Kind: JobRestart, Primary: v.Server.Primary(), Hold: v.Server.Primary() && strict(v), Request: r.ID, Timeout: r.Timeout}), true
 }
 
 // outdated says why a scheduled restart is not meant any more; empty when it is.

@@ -287,7 +287,7 @@ func startPrimary(mem *Memory, v View, why string) Decision {
 	if d, ok := coverStart(mem, v); ok {
 		return d
 	}
-	return job(why, Job{Kind: JobStart, Primary: true, Hold: strict(v) && !v.Server.Control.Clean})
+	return job(why, Job{Kind: JobStart, Primary: true, Hold: strict(v)})
 }
 
 // handOverPromise is added to the release of the leader key: whoever has received the last of the WAL holds everything.

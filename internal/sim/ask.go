@@ -97,7 +97,7 @@ func (m *member) reply(to *life, q *question) {
 	if st := s.look(); st.answers {
 		p.InRecovery, p.State, p.Timeline, p.Position = st.inRecovery, cluster.StateRunning, st.timeline, st.position
 	} else {
-		m.life.snap.tell(&p)
+		m.life.snap.tell(&p, s.process)
 	}
 	w.at(w.now+w.net.latency(m.node, to.host.node), func() {
 		p.At = to.now()

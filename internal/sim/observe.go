@@ -258,7 +258,9 @@ func (l *life) serverFacts(st *seenServer) ha.Server {
 	}
 	s.InRecovery, s.Timeline, s.Position = l.last.standby, l.last.timeline, l.last.position
 	s.SyncNames, s.NamesManaged, s.Senders = l.last.names, st.managed, l.last.senders
-	l.last.primary = s.Primary()
+	if s.Data != ha.DataUnknown {
+		l.last.primary = s.Primary()
+	}
 	s.Follows = l.follows(st)
 	return s
 }

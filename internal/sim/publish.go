@@ -18,12 +18,14 @@ type snapshot struct {
 	server ha.Server
 }
 
-// tell answers from the snapshot, for a server that does not answer itself.
-func (s *snapshot) tell(p *ha.Peer) {
+// tell answers for a server that does not answer itself: its role from the snapshot, and no position, which would be taken
+// for that of this moment.
+func (s *snapshot) tell(p *ha.Peer, process ha.Process) {
 	p.State, p.InRecovery = s.state, s.role != cluster.RolePrimary
-	if s.server.Answers && s.server.Process == ha.Running {
-		p.Timeline, p.Position = s.server.Timeline, s.server.Position
-		p.InRecovery = p.InRecovery && s.server.InRecovery
+	if p.State == cluster.StateRunning {
+		p.State = map[ha.Process]cluster.State{
+			ha.Stopped: cluster.StateStopped, ha.Starting: cluster.StateStarting, ha.Running: cluster.StateRunning, ha.Stopping: cluster.StateStopping,
+		}[process]
 	}
 }
 
