@@ -61,7 +61,7 @@ bench-freeze: build ## freeze the leader's agent 20 times, for 5 to 60 s, and co
 	@scripts/install-peers.sh postgresql
 	@PEERS=required $(GO) test ./internal/chaos -tags freezes -run 'TestFreezes$$' -count=1 -v -timeout 60m
 
-bench-sync: build ## what commits that wait for a quorum cost with 16 clients, with agents and without, in turns: about 3 minutes
+bench-sync: build ## what commits that wait for a quorum cost with 16 clients, with agents and without, in turns: about 4 minutes
 	@scripts/install-peers.sh postgresql
 	@PEERS=required $(GO) test ./internal/chaos -tags syncbench -run 'TestSyncPace$$' -count=1 -v -timeout 30m
 
