@@ -239,7 +239,7 @@ func inherit(mem *Memory, v View) (Decision, bool) {
 // inherited reports whether that is done.
 func inherited(mem *Memory, v View) bool {
 	done := mem.PromiseSure && mem.NamesSure && quorum.Covers(v.Cluster.Sync, v.Server.SyncNames, v.Self.Name)
-	return done && !(strict(v) && v.Server.SyncNames.Empty())
+	return done && (!strict(v) || !v.Server.SyncNames.Empty())
 }
 
 // expected are the standbys that commits wait for from the first one on, where the promise names nobody else: those that
