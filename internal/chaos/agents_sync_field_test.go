@@ -170,14 +170,27 @@ func (f *syncField) promise(ctx context.Context) (cluster.Sync, error) {
 	return cluster.ParseSync(text), err
 }
 
-// candidate draws one of the members that could be handed the lead: a voter that does not lag.
+// candidate draws one of the members that could be handed the lead: a voter that does not lag. For some milliseconds, while
+// the promise moves from some standbys to others, there may be none.
 func (f *syncField) candidate(ctx context.Context) (string, error) {
-	p, err := f.promise(ctx)
-	able := slices.DeleteFunc(p.Voters, func(name string) bool { return name == f.lags })
-	if err != nil || len(able) == 0 {
-		return "", errors.Join(err, fmt.Errorf("nobody can be the candidate: %s", p.JSON()))
+	able, err := f.able(ctx)
+	if err == nil && len(able) == 0 {
+		if _, err = f.whole(ctx); err == nil {
+			able, err = f.able(ctx)
+		}
+	}
+	if err == nil && len(able) == 0 {
+		err = errors.New("nobody can be the candidate")
+	}
+	if err != nil {
+		return "", err
 	}
 	return anyOf(f, able), nil
+}
+
+func (f *syncField) able(ctx context.Context) ([]string, error) {
+	p, err := f.promise(ctx)
+	return slices.DeleteFunc(p.Voters, func(name string) bool { return name == f.lags }), err
 }
 
 // written waits until so many rows are acknowledged.

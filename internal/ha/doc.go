@@ -24,9 +24,9 @@
 //
 // next.go lists the rules in order; the first that applies decides. Each situation has its file: fence,
 // job, leave, nodcs, failsafe, request, paused, identity, bootstrap, stale, twin, down, race, leader, standby, manual,
-// watchdog, replica. The scenarios in testdata read like the specification and are named after the situations.
+// watchdog, replica, sync. The scenarios in testdata read like the specification and are named after the situations.
 //
-// The safety rules S1, S2, S4, S6, S7 and S8 of the design are named in the comments where they are kept.
+// The safety rules S1, S2, S4 to S8 of the design are named in the comments where they are kept.
 //
 // Package ha refuses to know how anything is done: which store holds the picture, how a server is
 // stopped, what a request looked like on the wire.
