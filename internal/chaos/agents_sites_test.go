@@ -44,21 +44,26 @@ func (s *site) behind(other *site) map[string]any {
 	return map[string]any{"host": other.hosts(), "port": 5432, "primary_slot_name": s.slot}
 }
 
-// demote makes this site a standby cluster of the other one, promote a cluster of its own.
-func (s *site) demote(ctx context.Context, leader string, other *site) {
+// demote makes this site a standby cluster of the other one, promote a cluster of its own, as an operator does it.
+func (s *site) demote(ctx context.Context, other *site) {
 	s.t.Helper()
-	patch := fmt.Sprintf(`{"standby_cluster": {"host": %q, "port": 5432, "primary_slot_name": %q}}`, other.hosts(), s.slot)
-	if err := s.Configure(ctx, leader, patch); err != nil {
-		s.t.Fatal(err)
-	}
+	s.typed(ctx, "demote-cluster", "--force", "--host", other.hosts(), "--port", "5432", "--primary-slot-name", s.slot)
 }
 
-func (s *site) promote(ctx context.Context, leader string) string {
+func (s *site) promote(ctx context.Context) string {
 	s.t.Helper()
-	if err := s.Configure(ctx, leader, `{"standby_cluster": null}`); err != nil {
-		s.t.Fatal(err)
-	}
+	s.typed(ctx, "promote-cluster", "--force")
 	return await(ctx, s.t, s.Agents, s.Whole).Leader
+}
+
+// typed runs an operator command, and fails the test unless it says that it succeeded.
+func (s *site) typed(ctx context.Context, args ...string) {
+	s.t.Helper()
+	cmd := exec.CommandContext(ctx, s.cfg.Program, append(args, "-c", s.File(s.Names()[0]))...) //nolint:gosec // the program under test
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "cluster is successfully") {
+		s.t.Fatalf("pgbaton %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
 }
 
 // follows waits until the site is a whole standby cluster: its leader streams by its slot, and its replica streams.
@@ -195,10 +200,10 @@ func switchSites(ctx context.Context, clients *Clients, from *site, old string, 
 		from.t.Fatal(err)
 	}
 	began := time.Now()
-	from.demote(ctx, old, to)
+	from.demote(ctx, to)
 	end := from.shutdown(ctx, old)
 	to.received(ctx, next, end)
-	leader = to.promote(ctx, next)
+	leader = to.promote(ctx)
 	if err := clients.Written(ctx, 100); err != nil {
 		from.t.Fatal(err)
 	}
@@ -227,7 +232,7 @@ func lostSite(ctx context.Context, a *site, leaderA string, b *site, leaderB str
 			t.Fatal(err)
 		}
 	}
-	leaderB = b.promote(ctx, leaderB)
+	leaderB = b.promote(ctx)
 	ask(ctx, t, b.Agents, leaderB, "insert into t values (2)")
 
 	// The first site knows nothing of it: it goes on where it was, and must be kept from clients by whoever promoted.
@@ -246,7 +251,7 @@ func lostSite(ctx context.Context, a *site, leaderA string, b *site, leaderB str
 		}
 	}
 
-	a.demote(ctx, leaderA, b)
+	a.demote(ctx, b)
 	a.follows(ctx, b, leaderB)
 	for _, name := range a.Names() {
 		until(ctx, t, a.Agents, func() error {

@@ -55,7 +55,7 @@ func Commands(env Env) []*cobra.Command {
 	t := &tool{env: env}
 	cmds := []*cobra.Command{
 		t.listCommand(), t.historyCommand(), t.explainCommand(), t.manualCommand("switchover"), t.manualCommand("failover"),
-		t.pauseCommand(true), t.pauseCommand(false), t.restartCommand(), t.reinitCommand(), t.reloadCommand(), t.flushCommand(),
+		t.demoteClusterCommand(), t.promoteClusterCommand(), t.pauseCommand(true), t.pauseCommand(false), t.restartCommand(), t.reinitCommand(), t.reloadCommand(), t.flushCommand(),
 	}
 	for _, c := range cmds {
 		c.Flags().StringVarP(&t.file, "config-file", "c", cmp.Or(env.Vars["PATRONICTL_CONFIG_FILE"], env.Vars["PGBATON_CONFIG_FILE"]),

@@ -128,3 +128,20 @@ func TestAFailoverToAnAsynchronousMemberIsConfirmed(t *testing.T) {
 		}
 	}
 }
+
+func TestSitesSwitch(t *testing.T) {
+	a := members(t, map[string]string{"PATCH /config": "409 changed meanwhile"})
+	demote := []string{`node1 PATCH /config {"standby_cluster":{"host":"10.1.0.1,10.1.0.2","port":5433,"primary_slot_name":"site_b"}}`}
+	a.typed(t, "", "demote-cluster --host 10.1.0.1,10.1.0.2 --port 5433 --primary-slot-name site_b --force", demote,
+		"Current cluster topology\nFailed to demote postgresql-cluster cluster: 409, changed meanwhile\n")
+	a.typed(t, "n\n", "demote-cluster --host 10.1.0.1", nil,
+		"Current cluster topology\nAre you sure you want to demote postgresql-cluster cluster? [y/N]: Aborted cluster demotion\n")
+	a.typed(t, "", "demote-cluster --primary-slot-name site_b", nil, "Error: At least --host, --port or --restore-command should be specified\n")
+	a.typed(t, "", "promote-cluster", nil, "Error: Cluster is already in the required state\n")
+	a.c.Members[0].Role = cluster.RoleStandbyLeader
+	a.typed(t, "", "promote-cluster --force", []string{`node1 PATCH /config {"standby_cluster":null}`},
+		"Current cluster topology\nFailed to promote postgresql-cluster cluster: 409, changed meanwhile\n")
+	a.typed(t, "", "demote-cluster --host 10.1.0.1", nil, "Error: Cluster is already in the required state\n")
+	a.c.Leader = cluster.Leader{}
+	a.typed(t, "", "promote-cluster", nil, "Error: Cluster has no leader, promotion is not possible\n")
+}
