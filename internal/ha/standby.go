@@ -50,6 +50,9 @@ func standbyLeaderDown(mem *Memory, v View) (Decision, bool) {
 		return diverged(mem, v, remote, false)
 	case relation == wal.Ancestor || v.Server.Control.Standby:
 		return job("starting as a standby of the remote", start), true
+	case v.Server.Control.Clean:
+		// In a planned switch of sites the remote is promoted after this; until then it accepts no writes and is not found.
+		return job("starting as a standby; the remote cannot be compared with yet", start), true
 	}
 	return do("waiting for the remote to answer before starting a former primary").wake(time.Second), true
 }
