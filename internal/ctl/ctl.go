@@ -115,18 +115,17 @@ func (s *session) load(ctx context.Context) (cluster.Cluster, error) {
 	return c, nil
 }
 
-// await loads the picture after every change until it satisfies, or the context ends; it returns the last one.
-func (s *session) await(ctx context.Context, c cluster.Cluster, enough func(cluster.Cluster) bool) cluster.Cluster {
+// await loads the picture after every change until it satisfies, or the context ends.
+func (s *session) await(ctx context.Context, c cluster.Cluster, enough func(cluster.Cluster) bool) {
 	changes := s.Watch(ctx, c.Revision)
 	for !enough(c) {
 		if _, more := <-changes; !more {
-			return c
+			return
 		}
 		if next, err := s.load(ctx); err == nil {
 			c = next
 		}
 	}
-	return c
 }
 
 func (t *tool) printf(format string, args ...any) { fmt.Fprintf(t.env.Out, format, args...) }
