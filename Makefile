@@ -65,8 +65,9 @@ bench-sync: build ## what commits that wait for a quorum cost with 16 clients, w
 	@scripts/install-peers.sh postgresql
 	@PEERS=required $(GO) test ./internal/chaos -tags syncbench -run 'TestSyncPace$$' -count=1 -v -timeout 30m
 
-chaos: build ## move the lead in all ways while clients write and settings change, lose nothing: CHANGES=50 (about 9 minutes) SEED=7
+chaos: build ## move the lead in all ways while clients write, and lose any two of five hosts: CHANGES=50 (about 15 minutes) SEED=7
 	@scripts/install-peers.sh postgresql
+	@PEERS=required $(GO) test ./internal/chaos -tags pairs -run 'TestSynchronousPairs$$' -count=1 -v -timeout 60m -chaos.seed $${SEED:-0}
 	@PEERS=required $(GO) test ./internal/chaos -run 'TestSynchronous$$' -count=1 -v -timeout 120m -chaos.changes $${CHANGES:-50} -chaos.seed $${SEED:-0}
 
 clean: ## remove what was built

@@ -235,9 +235,20 @@ func lostSite(ctx context.Context, a *site, leaderA string, b *site, leaderB str
 	leaderB = b.promote(ctx)
 	ask(ctx, t, b.Agents, leaderB, "insert into t values (2)")
 
-	// The first site knows nothing of it: it goes on where it was, and must be kept from clients by whoever promoted.
-	if err := a.Start(); err != nil {
+	// The first site knows nothing of it: it goes on where it was, and must be kept from clients by whoever promoted. Its
+	// leader comes first, and goes on leading: with another one it would begin a timeline of the same number as the other
+	// site did, which nobody can tell apart (docs/operate/sites.md).
+	if err := a.Start(leaderA); err != nil {
 		t.Fatal(err)
+	}
+	await(ctx, t, a.Agents, Role(leaderA, cluster.RolePrimary))
+	for _, name := range a.Names() {
+		if name == leaderA {
+			continue
+		}
+		if err := a.Start(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	leaderA = await(ctx, t, a.Agents, a.Whole).Leader
 	ask(ctx, t, a.Agents, leaderA, "insert into t values (3)")

@@ -137,10 +137,14 @@ func allHosts(ctx context.Context, f *syncField, pic Picture) (string, error) {
 	return note, errors.Join(err, f.Start(pic.Leader))
 }
 
-// twoHosts cuts the power of the leader and of another member, in any order, and gives it back in any order. Where the
-// promise needs one of them nobody may lead meanwhile.
+// twoHosts cuts the power of the leader and of another member, in any order.
 func twoHosts(ctx context.Context, f *syncField, pic Picture) (string, error) {
-	pair := f.shuffled([]string{pic.Leader, f.followers(pic)[0]})
+	return pairLost(ctx, f, pic, f.shuffled([]string{pic.Leader, f.followers(pic)[0]}))
+}
+
+// pairLost cuts the power of one member and then of another, and gives it back in any order. Where the promise needs one of
+// them nobody may lead meanwhile; where the leader is none of them it goes on.
+func pairLost(ctx context.Context, f *syncField, pic Picture, pair []string) (string, error) {
 	note := strings.Join(pair, " and ") + " of " + pic.Leader
 	for i, name := range pair {
 		if err := f.Cut(ctx, name); err != nil {
@@ -159,9 +163,12 @@ func twoHosts(ctx context.Context, f *syncField, pic Picture) (string, error) {
 		return note, err
 	}
 	alive := slices.DeleteFunc(append([]string{p.Leader}, p.Voters...), func(name string) bool { return slices.Contains(pair, name) })
-	if p.Leader == pic.Leader && len(alive) > p.Quorum {
+	switch {
+	case !slices.Contains(pair, pic.Leader):
+		err = f.written(ctx, 10)
+	case p.Leader == pic.Leader && len(alive) > p.Quorum:
 		err = f.other(ctx, pic.Leader)
-	} else {
+	default:
 		note += ", nobody may lead"
 		err = f.nobody(ctx, p.JSON())
 	}
