@@ -85,6 +85,36 @@ func (c Cluster) Others(name string) []Member {
 	return others
 }
 
+// Feeder is the name of the member that a member streams from: the one that its tag replicatefrom names, as long as that
+// runs and does not lead back here, else the leader. Empty when nobody leads.
+func (c Cluster) Feeder(m Member) string {
+	up, known := c.Member(m.Tags.ReplicateFrom())
+	if !known || !up.Running() || up.ConnURL == "" || c.circular(m) {
+		return c.Leader.Name
+	}
+	return up.Name
+}
+
+// circular reports whether going from a member to the one that it replicates from, and so on, never ends.
+func (c Cluster) circular(m Member) bool {
+	at := m
+	for range len(c.Members) + 1 {
+		if at.Name == c.Leader.Name {
+			return false
+		}
+		next := at.Tags.ReplicateFrom()
+		up, known := c.Member(next)
+		switch {
+		case next == m.Name:
+			return true // its own document may not be there yet
+		case !known:
+			return false
+		}
+		at = up
+	}
+	return true
+}
+
 // Timeline is the cluster's timeline as the history key tells it: one more than the last that ended,
 // 1 when no timeline ended yet, 0 when nothing is known.
 func (c Cluster) Timeline() wal.Timeline {

@@ -129,7 +129,7 @@ func followerDown(mem *Memory, v View) (Decision, bool) {
 	} else if !upstreamAnswered(mem.StoppedSince, v, from) {
 		return do("comparing the own WAL with "+leader.Name, from.ask()).again(), true
 	}
-	start := feeder(v, leader).job(Job{Kind: JobStart})
+	start := feeder(v).job(Job{Kind: JobStart})
 	switch relation := compare(v, from); {
 	case relation == wal.Ancestor:
 		return job("starting as a standby of "+leader.Name, start), true

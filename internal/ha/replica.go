@@ -19,7 +19,7 @@ func replica(mem *Memory, v View) (Decision, bool) {
 	if twin(mem, v) && !v.Settings.Pause {
 		return job("another member began the timeline that this one was the primary of: stopping", immediately(v)), true
 	}
-	from := feeder(v, leader)
+	from := feeder(v)
 	if (v.Server.Follows != from.member || v.Server.FollowsRemote) && !v.Now.Before(mem.RetryAt) {
 		return job("following "+from.describe(leader), from.job(Job{Kind: JobFollow})), true
 	}

@@ -91,32 +91,12 @@ func (s source) job(j Job) Job {
 // is reports whether what an upstream said is of this source.
 func (s source) is(u Upstream) bool { return u.Member == s.member && u.Remote == s.remote }
 
-// feeder is whom this member follows while another one leads: the member that its tag replicatefrom names, as long as
-// that runs, else the leader, and nobody with the tag nostream.
-func feeder(v View, leader cluster.Member) source {
+// feeder is whom this member follows while another one leads, and nobody with the tag nostream.
+func feeder(v View) source {
 	if v.Self.Tags.NoStream() {
 		return source{}
 	}
-	if m, known := v.Cluster.Member(v.Self.Tags.ReplicateFrom()); known && m.Name != v.Self.Name && m.Running() && m.ConnURL != "" && !circular(v, m) {
-		return source{member: m.Name}
-	}
-	return source{member: leader.Name}
-}
-
-// circular reports whether following a member would lead back here.
-func circular(v View, m cluster.Member) bool {
-	for range v.Cluster.Members {
-		next := m.Tags.ReplicateFrom()
-		if next == v.Self.Name && v.Cluster.Leader.Name != m.Name {
-			return true
-		}
-		up, known := v.Cluster.Member(next)
-		if !known || v.Cluster.Leader.Name == m.Name {
-			return false
-		}
-		m = up
-	}
-	return true
+	return source{member: v.Cluster.Feeder(cluster.Member{Name: v.Self.Name, Tags: v.Self.Tags})}
 }
 
 // takesWrites reports whether a leader's server is what a leader's has to be: a primary, or the first standby of a

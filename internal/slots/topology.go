@@ -7,34 +7,12 @@ import (
 	"github.com/pgbaton/pgbaton/internal/cluster"
 )
 
-// feeder is the name of the member that a member streams from: the one that its tag replicatefrom names, as long as that
-// runs, else the leader. Empty when nobody leads.
-func feeder(c cluster.Cluster, m cluster.Member) string {
-	up, known := c.Member(m.Tags.ReplicateFrom())
-	if !known || up.Name == m.Name || !up.Running() || up.ConnURL == "" || circular(c, m) {
-		return c.Leader.Name
-	}
-	return up.Name
-}
-
-// circular reports whether going from a member to the one that it replicates from, and so on, never ends.
-func circular(c cluster.Cluster, m cluster.Member) bool {
-	for range c.Members {
-		up, known := c.Member(m.Tags.ReplicateFrom())
-		if !known || m.Name == c.Leader.Name {
-			return false
-		}
-		m = up
-	}
-	return true
-}
-
 // streamsFrom reports whether a member streams from this server, as far as can be told.
 func (v View) streamsFrom(m cluster.Member) bool {
 	if m.Name == v.Cluster.Leader.Name && v.Cluster.Leader.Name != v.Name {
 		return false
 	}
-	from := feeder(v.Cluster, m)
+	from := v.Cluster.Feeder(m)
 	return from == v.Name || v.leads() && from == v.Cluster.Leader.Name
 }
 
