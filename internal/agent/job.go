@@ -149,7 +149,7 @@ func (a *Agent) run(ctx context.Context, job ha.Job, up postgres.Upstream, id wa
 	case ha.JobPromote:
 		return ha.EndedJob{}, a.pg.Promote(ctx)
 	case ha.JobRestart:
-		return ha.EndedJob{}, a.restart(ctx, job, id)
+		return ha.EndedJob{}, a.pg.Restart(ctx, postgres.RestartOptions{Hold: job.Hold})
 	case ha.JobFollow:
 		return ha.EndedJob{}, a.follow(ctx, up)
 	case ha.JobRewind:
@@ -215,23 +215,12 @@ func (a *Agent) stop(ctx context.Context, job ha.Job) (ha.EndedJob, error) {
 	return ha.EndedJob{Checkpoint: down.Checkpoint}, err
 }
 
-// restart restarts the server in its role.
-func (a *Agent) restart(ctx context.Context, job ha.Job, id wal.SystemID) error {
-	if !job.Hold {
-		return a.pg.Restart(ctx, postgres.StopOptions{})
-	}
-	if _, err := a.pg.Stop(ctx, postgres.StopOptions{}); err != nil {
-		return err
-	}
-	return a.pg.Start(ctx, postgres.StartOptions{SystemID: id, Hold: true})
-}
-
 func (a *Agent) follow(ctx context.Context, up postgres.Upstream) error {
 	followed, err := a.pg.Follow(ctx, up)
 	if err != nil || !followed.NeedsRestart {
 		return err
 	}
-	return a.pg.Restart(ctx, postgres.StopOptions{})
+	return a.pg.Restart(ctx, postgres.RestartOptions{})
 }
 
 // replace clones anew in place of the data directory. What was there is kept (rule S6); what was kept before goes, if

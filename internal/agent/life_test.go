@@ -341,19 +341,20 @@ func (l *life) stop(ctx context.Context, o postgres.StopOptions) (postgres.Shutd
 }
 
 // Restart implements agent.Postgres.
-func (l *life) Restart(ctx context.Context, o postgres.StopOptions) error {
+func (l *life) Restart(ctx context.Context, o postgres.RestartOptions) error {
 	leave, err := l.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if _, err := l.stop(ctx, o); err != nil {
+	if _, err := l.stop(ctx, postgres.StopOptions{}); err != nil {
 		return err
 	}
 	err = l.change(func(s *server) error {
 		if s.data != postgres.DataCluster {
 			return postgres.ErrNoCluster
 		}
+		s.held = s.held || o.Hold && !s.marked
 		l.mayLead(s, "is restarted as a primary")
 		s.launch()
 		return nil

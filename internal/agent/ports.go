@@ -50,7 +50,7 @@ type Postgres interface {
 	Clone(ctx context.Context, o postgres.CloneOptions) error
 	Start(ctx context.Context, o postgres.StartOptions) error
 	Stop(ctx context.Context, o postgres.StopOptions) (postgres.Shutdown, error)
-	Restart(ctx context.Context, o postgres.StopOptions) error
+	Restart(ctx context.Context, o postgres.RestartOptions) error
 	Promote(ctx context.Context) error
 	Follow(ctx context.Context, up postgres.Upstream) (postgres.Followed, error)
 	Rewind(ctx context.Context, o postgres.RewindOptions) error

@@ -40,7 +40,7 @@ func TestReloadChangesWhatCanBeChanged(t *testing.T) {
 	if got := one(t, s, "SHOW work_mem"); got != "9MB" {
 		t.Errorf("work_mem %s", got)
 	}
-	if err := s.Restart(within(t), StopOptions{}); err != nil {
+	if err := s.Restart(within(t), RestartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if st := s.Status(within(t)); st.Err != nil || len(st.PendingRestart) != 0 {
@@ -70,7 +70,7 @@ func TestRefusedParametersAreLeftOut(t *testing.T) {
 			t.Errorf("%q in the file: %v", text, !want)
 		}
 	}
-	if err := s.Restart(within(t), StopOptions{}); err != nil {
+	if err := s.Restart(within(t), RestartOptions{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -210,7 +210,7 @@ func TestOnlyOneJobAtATime(t *testing.T) {
 		"clone":     func() error { return s.Clone(ctx, CloneOptions{From: address(s)}) },
 		"start":     func() error { return s.Start(ctx, StartOptions{}) },
 		"stop":      func() error { _, err := s.Stop(ctx, StopOptions{}); return err },
-		"restart":   func() error { return s.Restart(ctx, StopOptions{}) },
+		"restart":   func() error { return s.Restart(ctx, RestartOptions{}) },
 		"promote":   func() error { return s.Promote(ctx) },
 		"rewind":    func() error { return s.Rewind(ctx, RewindOptions{From: address(s)}) },
 		"recover":   func() error { return s.RecoverCrash(ctx) },

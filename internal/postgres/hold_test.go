@@ -88,7 +88,7 @@ func TestClientsStayOutUntilTheyAreAdmitted(t *testing.T) {
 	}
 
 	// It outlives a restart, a crash and the agent, and new lines are for later.
-	if err := n1.Restart(within(t), StopOptions{}); err != nil {
+	if err := n1.Restart(within(t), RestartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	again(t, n1, StartOptions{})

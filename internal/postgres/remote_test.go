@@ -83,7 +83,7 @@ func TestArchiveOnly(t *testing.T) {
 	if got := one(t, s1, "SELECT string_agg(setting, ',' ORDER BY name) FROM pg_settings WHERE name IN ('recovery_min_apply_delay', 'primary_conninfo', 'restore_command')"); got != ",1,cp "+archive+"/%f %p" {
 		t.Errorf("settings %s", got)
 	}
-	if err := s1.Restart(within(t), StopOptions{}); err != nil {
+	if err := s1.Restart(within(t), RestartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := current(s1.dir); !got.standby || got.conninfo != "" || got.recovery["restore_command"] != only.RestoreCommand {
@@ -308,7 +308,7 @@ func TestBeforeStop(t *testing.T) {
 	if err := s.Start(within(t), StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Restart(within(t), StopOptions{}); err != nil {
+	if err := s.Restart(within(t), RestartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Stop(within(t), StopOptions{Mode: Immediate}); err != nil {

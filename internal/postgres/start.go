@@ -146,18 +146,28 @@ func size(path string) int64 {
 	return at.Size()
 }
 
+// RestartOptions say how the server comes back.
+type RestartOptions struct {
+	// Hold keeps clients out of a primary until AdmitClients, as StartOptions.Hold does.
+	Hold bool
+}
+
 // Restart stops the server in an orderly way and starts it again in the role it has. When it is not
 // running it is started. A primary whose clients are kept out stays it.
-func (s *Server) Restart(ctx context.Context, o StopOptions) error {
+//
+// Errors: as Stop and Start.
+func (s *Server) Restart(ctx context.Context, o RestartOptions) error {
 	leave, err := s.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if _, err := s.stop(ctx, o); err != nil {
+	if _, err := s.stop(ctx, StopOptions{}); err != nil {
 		return err
 	}
-	return s.start(ctx, current(s.dir), "")
+	f := current(s.dir)
+	f.hold = o.Hold
+	return s.start(ctx, f, "")
 }
 
 // Checkpoint writes everything to disk and waits for it. After a promotion this is what makes the new

@@ -82,7 +82,7 @@ func TestFollowWithASlotAndFeedback(t *testing.T) {
 	}
 	const shown = "SELECT string_agg(setting, ',' ORDER BY name) FROM pg_settings WHERE name IN ('archive_cleanup_command', 'recovery_end_command', 'recovery_min_apply_delay', 'hot_standby_feedback', 'primary_slot_name', 'recovery_target')"
 	await(t, n2, "goes by all", func(Status) bool { return one(t, n2, shown) == "true,on,n2,true,7," })
-	if err := n2.Restart(within(t), StopOptions{}); err != nil {
+	if err := n2.Restart(within(t), RestartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := one(t, n2, shown); got != "true,on,n2,true,7," {

@@ -99,7 +99,7 @@ func TestNamesOutliveTheServerAndTheAgent(t *testing.T) {
 			_, err := s.Reload(within(t), with(cfg.Settings, map[string]any{"work_mem": "5MB"}))
 			return err
 		},
-		"restart": func() error { return s.Restart(within(t), StopOptions{}) },
+		"restart": func() error { return s.Restart(within(t), RestartOptions{}) },
 		"another agent": func() error {
 			if err := s.Close(); err != nil {
 				return err
