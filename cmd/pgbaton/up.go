@@ -302,7 +302,8 @@ func (s stops) run(ctx context.Context) error {
 }
 
 // start brings everything up in order. The returned function ends it in the opposite order. When a part cannot be
-// started, those before it are stopped again, unless something was adopted: what a former one left goes on.
+// started, those before it are stopped again, unless something was adopted: what a former one left goes on. When the
+// context ends meanwhile, what had begun is returned, to be ended like the whole.
 func (p *platform) start(ctx, life context.Context) (func(context.Context) error, error) {
 	var begun stops
 	err := p.startParts(ctx, life, &begun)
@@ -311,6 +312,9 @@ func (p *platform) start(ctx, life context.Context) (func(context.Context) error
 	}
 	if p.adopted {
 		return nil, err
+	}
+	if ctx.Err() != nil {
+		return begun.run, nil
 	}
 	limited, cancel := context.WithTimeout(life, stopWithin)
 	defer cancel()
@@ -328,6 +332,10 @@ func (p *platform) startParts(ctx, life context.Context, begun *stops) error {
 	}
 	if err := p.startEtcd(ctx, life, program, begun); err != nil {
 		return err
+	}
+	if p.adopted {
+		// Members may run that only the scheduler can stop, replicas first: who asks for the end now waits until it does.
+		ctx = life
 	}
 	kvstore, err := p.quorum(ctx)
 	if err != nil {

@@ -132,14 +132,12 @@ func TestWhoAgrees(t *testing.T) {
 		if code, _ := call(replica, replica.name); code != http.StatusInternalServerError {
 			t.Errorf("a replica that is told of itself answers %d", code)
 		}
-		// An operator promoted it, and the loop has not seen that.
-		replica.fault("is promoted by hand", func() {
-			leader.server.crash()
-			replica.server.recovery = false
-		})
+		// An operator promoted it, and the loop, woken by the calls, has ended its turn before.
+		time.Sleep(time.Second)
+		b.unseen(func() { replica.server.recovery = false })
 		if code, _ := call(replica, leader.name); code != http.StatusInternalServerError {
 			t.Errorf("a server that was promoted by hand answers %d", code)
 		}
-		b.change(func() { replica.server.recovery = true })
+		b.unseen(func() { replica.server.recovery = true })
 	})
 }
