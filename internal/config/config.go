@@ -19,7 +19,9 @@ type Config struct {
 	Namespace string
 	Name      string
 
-	RestAPI   Endpoint
+	RestAPI   RestAPI
+	Ctl       Ctl
+	Log       Log
 	Etcd      Etcd
 	Postgres  Postgres
 	Bootstrap Bootstrap
@@ -50,15 +52,22 @@ type Endpoint struct {
 // Etcd says how to reach the DCS.
 type Etcd struct {
 	// Hosts are host:port each.
-	Hosts    []string
-	Username string
-	Password secret.Text
+	Hosts []string
+	// Service is the DNS name whose SRV records tell the hosts, where there are none; Suffix is added to the service's name.
+	Service, Suffix string
+	Username        string
+	Password        secret.Text
+	// Secure: TLS is spoken, as ClientTLS says.
+	Secure bool
+	ClientTLS
 }
 
 // Login is a PostgreSQL role and its password.
 type Login struct {
 	Username string
 	Password secret.Text
+	// Options are further parameters of libpq for connections of the role: sslmode, sslcert and the like.
+	Options map[string]string
 }
 
 // Option is one command line option.

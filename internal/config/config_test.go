@@ -59,10 +59,10 @@ func mustParse(t *testing.T, text string, env map[string]string) Config {
 
 func TestTheGivenFileOnTheLocalDriver(t *testing.T) {
 	cfg := mustParse(t, postgres0, task())
-	got := fmt.Sprintln(cfg.Scope, cfg.Namespace, cfg.Name, cfg.RestAPI, cfg.Postgres.Endpoint, cfg.Postgres.DataDir,
-		cfg.Postgres.BinDir, cfg.Postgres.Superuser, cfg.Postgres.Rewind.Username, cfg.Etcd.Hosts, cfg.Postgres.UseRewind, cfg.Warnings)
+	got := fmt.Sprintln(cfg.Scope, cfg.Namespace, cfg.Name, cfg.RestAPI.Endpoint, cfg.Postgres.Endpoint, cfg.Postgres.DataDir,
+		cfg.Postgres.BinDir, cfg.Postgres.Superuser.Username, cfg.Postgres.Superuser.Password, cfg.Postgres.Rewind.Username, cfg.Etcd.Hosts, cfg.Postgres.UseRewind, cfg.Warnings)
 	want := "postgresql-cluster /service/ patroni-node1 {[127.0.0.11] 8008 127.0.0.11:8008} {[127.0.0.11] 5432 127.0.0.11:5432} " +
-		"/state/volumes/v1/data/postgres /usr/lib/postgresql/12/bin {postgres [hidden]} postgres " +
+		"/state/volumes/v1/data/postgres /usr/lib/postgresql/12/bin postgres [hidden] postgres " +
 		"[etcd-node1:2379 etcd-node2:2379 etcd-node3:2379] true []\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/cluster"
 )
 
 // Postgres configures the server.
@@ -22,9 +24,22 @@ type Postgres struct {
 	Superuser   Login
 	Replication Login
 	Rewind      Login
-	Parameters  map[string]any
-	HBA         []string
-	Ident       []string
+	// Database is what the agent's own connections go to, and others find in the member's address.
+	Database string
+	// Proxy is the host:port of a connection pool in front of the server; empty: none.
+	Proxy string
+	// ConfigDir is where postgresql.conf and its neighbours lie; empty: in the data directory. ConfigBase is the name of
+	// the main one without its ending.
+	ConfigDir, ConfigBase string
+	// Programs are names of PostgreSQL's programs where they are called otherwise.
+	Programs map[string]string
+	// Kerberos is the service name of the servers; empty: PostgreSQL's default.
+	Kerberos string
+	// SocketForSuperuser and SocketForReplication: the agent's own connections go over the Unix socket.
+	SocketForSuperuser, SocketForReplication bool
+	RoleSettings
+	// ByRole are what takes the place of RoleSettings in a role: parameters are merged, the lists are replaced.
+	ByRole map[cluster.Role]RoleSettings
 	// CustomConf is a file that is included in place of the original postgresql.conf.
 	CustomConf string
 	// Recovery are settings of a server that recovers or follows: restore_command and the like.
@@ -44,6 +59,13 @@ type Postgres struct {
 	// RemoveFailed: a data directory that cannot be rewound is replaced by a clone. RemoveDiverged: one that
 	// diverged is, without trying to rewind it, where pg_rewind cannot be used.
 	RemoveFailed, RemoveDiverged bool
+}
+
+// RoleSettings are settings of the server that may differ with its role.
+type RoleSettings struct {
+	Parameters map[string]any
+	HBA        []string
+	Ident      []string
 }
 
 // CallbackEvents are the events a callback can be given for.
@@ -66,6 +88,9 @@ type Bootstrap struct {
 }
 
 const (
+	defaultDatabase   = "postgres"
+	defaultConfigBase = "postgresql"
+
 	defaultStart = 60
 	leastStart   = 1
 )
@@ -78,12 +103,12 @@ func (p place) postgres(f postgresFile, etcd []string) (Postgres, error) {
 		DataDir:        p.inVolume(f.DataDir),
 		BinDir:         f.BinDir,
 		PgPass:         p.inVolume(f.PgPass),
-		Superuser:      Login{cmp.Or(auth.Superuser.Username, defaultSuperuser), auth.Superuser.Password},
-		Replication:    Login{cmp.Or(auth.Replication.Username, defaultReplication), auth.Replication.Password},
-		Rewind:         Login(auth.Rewind),
-		Parameters:     f.Parameters,
-		HBA:            f.HBA,
-		Ident:          f.Ident,
+		Superuser:      Login{Username: cmp.Or(auth.Superuser.Username, defaultSuperuser), Password: auth.Superuser.Password},
+		Replication:    Login{Username: cmp.Or(auth.Replication.Username, defaultReplication), Password: auth.Replication.Password},
+		Rewind:         Login{Username: auth.Rewind.Username, Password: auth.Rewind.Password},
+		Database:       defaultDatabase,
+		ConfigBase:     defaultConfigBase,
+		RoleSettings:   RoleSettings{Parameters: f.Parameters, HBA: f.HBA, Ident: f.Ident},
 		CustomConf:     p.inVolume(f.CustomConf),
 		Recovery:       f.RecoveryConf,
 		PrePromote:     Command(f.PrePromote),

@@ -38,7 +38,7 @@ func (f *file) config(env map[string]string) (Config, error) {
 	collect(err)
 	cfg.Etcd, err = f.etcd().config()
 	collect(err)
-	cfg.RestAPI, err = p.endpoint("restapi", f.RestAPI, 8008, cfg.Etcd.Hosts)
+	cfg.RestAPI.Endpoint, err = p.endpoint("restapi", f.RestAPI, 8008, cfg.Etcd.Hosts)
 	collect(err)
 	cfg.Postgres, err = p.postgres(f.Postgres, cfg.Etcd.Hosts)
 	collect(err)

@@ -71,6 +71,8 @@ type Login struct {
 	Username string
 	// Password may be empty where the server knows the role otherwise (peer, certificates).
 	Password secret.Text
+	// Options are further parameters of libpq for its connections: sslmode, sslcert and the like.
+	Options map[string]string
 }
 
 // minMajor is the oldest major version whose recovery settings lie in postgresql.conf.

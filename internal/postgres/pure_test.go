@@ -315,8 +315,8 @@ func TestRolesOfANewCluster(t *testing.T) {
 		want                []string
 	}{
 		{"one role for all", super, super, nil},
-		{"two roles", Login{"repl", "it's"}, super, []string{`CREATE ROLE "repl" LOGIN REPLICATION PASSWORD 'it''s'`}},
-		{"three roles", Login{"repl", ""}, Login{`re"w`, "x"}, []string{
+		{"two roles", Login{Username: "repl", Password: "it's"}, super, []string{`CREATE ROLE "repl" LOGIN REPLICATION PASSWORD 'it''s'`}},
+		{"three roles", Login{Username: "repl"}, Login{Username: `re"w`, Password: "x"}, []string{
 			`CREATE ROLE "repl" LOGIN REPLICATION`, `CREATE ROLE "re""w" LOGIN PASSWORD 'x'`,
 			`GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text, boolean, boolean) TO "re""w"`,
 			`GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_file(text, boolean) TO "re""w"`,
@@ -333,7 +333,7 @@ func TestRolesOfANewCluster(t *testing.T) {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
-	both := roleStatements(Config{Superuser: super, Replication: Login{"r", ""}, Rewind: Login{"r", ""}})
+	both := roleStatements(Config{Superuser: super, Replication: Login{Username: "r"}, Rewind: Login{Username: "r"}})
 	if strings.Count(both, "CREATE ROLE") != 1 || strings.Count(both, "GRANT") != 4 {
 		t.Errorf("one role for replication and rewind:\n%s", both)
 	}
