@@ -100,8 +100,14 @@ type picture struct {
 	at      time.Time
 	// blind is true while the last try to read it failed.
 	blind bool
-	// data is the last dynamic configuration that was one.
-	data map[string]any
+	// data is the last dynamic configuration that was one, and settings what it means.
+	data     map[string]any
+	settings cluster.Settings
+}
+
+// configure takes note of a dynamic configuration.
+func (p *picture) configure(data map[string]any) {
+	p.data, p.settings = data, cluster.Config{Data: data}.Settings()
 }
 
 // errStop cancels what the loop started when the loop ends.
@@ -114,9 +120,9 @@ func New(cfg Config, dcs DCS, pg Postgres, peers Peers, log *slog.Logger) *Agent
 		reloading: reloading{asked: make(chan struct{}, 1)},
 		cfg:       cfg, dcs: dcs, pg: pg, peers: peers, log: log,
 		wake: make(chan struct{}, 1), turn: make(chan struct{}), asked: map[string]ha.Peer{},
-		seen:     picture{data: cfg.Dynamic},
 		guarding: guarding{turn: make(chan struct{}, 1)},
 	}
+	a.seen.configure(cfg.Dynamic)
 	now := time.Now()
 	a.snapshot.Store(&health.Snapshot{
 		Began: now, Next: now, Name: cfg.Name, Scope: cfg.Scope, AgentVersion: Version, Tags: cfg.Tags,
@@ -258,6 +264,4 @@ func (a *Agent) tick(ctx context.Context, now time.Time) ha.Decision {
 	return d
 }
 
-func (a *Agent) settings() cluster.Settings {
-	return cluster.Config{Data: a.seen.data}.Settings()
-}
+func (a *Agent) settings() cluster.Settings { return a.seen.settings }

@@ -175,7 +175,7 @@ func (a *Agent) askFailsafe(ctx context.Context, v ha.View, members map[string]s
 	ctx, cancel := context.WithTimeout(ctx, max(a.ends(v).Sub(sent), leastConsent))
 	defer cancel()
 	call := client.FailsafeCall{Name: a.cfg.Name, ConnURL: a.cfg.ConnURL, APIURL: a.cfg.APIURL}
-	call.Slots, _ = a.slotStatus(v)
+	call.Slots = a.slotStatus(v).Positions
 	answers := make(chan error, len(members))
 	for name, apiURL := range members {
 		go func() { answers <- a.consent(ctx, name, apiURL, call) }()

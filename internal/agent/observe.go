@@ -53,7 +53,7 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.View {
 	a.dropOutdated(ctx, st.PostmasterStarted)
 	v.Requests = a.requests.pending()
 	if a.leads(v) {
-		v.Published.Positions, v.Published.Retain = a.slotStatus(v)
+		v.Published = a.slotStatus(v)
 	}
 	a.server.crashed, a.server.status = a.server.fell(st, running.Kind, ended), st
 	a.keepGuard(ctx, v, st, making)
@@ -93,7 +93,7 @@ func (a *Agent) look(ctx context.Context, now time.Time) bool {
 	fresh := c.Config.Data != nil && (a.seen.at.IsZero() || c.Config.Version != a.seen.cluster.Config.Version)
 	a.seen.cluster, a.seen.at, a.seen.blind = c, now, false
 	if c.Config.Data != nil {
-		a.seen.data = c.Config.Data
+		a.seen.configure(c.Config.Data)
 	}
 	if fresh && a.cfg.Keep != nil {
 		if err := a.cfg.Keep(a.seen.data); err != nil {

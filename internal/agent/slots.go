@@ -274,13 +274,13 @@ func (a *Agent) saySlots(ctx context.Context) {
 
 // slotStatus is what the leader says of the slots in its status. It may be asked any number of times; what differs from the
 // status key has to be written.
-func (a *Agent) slotStatus(v ha.View) (positions map[string]wal.LSN, retain []string) {
+func (a *Agent) slotStatus(v ha.View) slots.Published {
 	a.slots.mu.Lock()
 	a.slots.freshen()
 	a.slots.mu.Unlock()
 	r, p := slots.Publish(a.slots.retention, a.slotView(v), v.Now)
 	a.slots.retention = r
-	return p.Positions, p.Retain
+	return p
 }
 
 // ownSlot is the slot that an upstream has for this member; empty when there is no upstream, or it has none.

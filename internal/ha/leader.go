@@ -92,14 +92,13 @@ func upkeep(v View) []Action {
 // withStatus adds the leader's position, and those of the slots, where they moved and the lease is renewed anyway.
 func withStatus(v View, d Decision) Decision {
 	serves := v.Server.Primary() || v.Settings.Standby.Active() && v.Server.Process == Running
-	// A primary's position counts also where it is less than a former one's, whose last WAL was lost.
-	moved := serves && v.Server.Position > v.Cluster.Status.Optime || v.Server.Primary() && v.Server.Answers && v.Server.Position != v.Cluster.Status.Optime
 	position := max(v.Server.Position, v.Cluster.Status.Optime)
 	if v.Server.Primary() && v.Server.Answers {
-		position = v.Server.Position
+		position = v.Server.Position // It counts also where it is less than a former one's, whose last WAL was lost.
 	}
+	moved := position != v.Cluster.Status.Optime
 	said := v.Published.Positions == nil || maps.Equal(v.Published.Positions, v.Cluster.Status.Slots) && slices.Equal(v.Published.Retain, v.Cluster.Status.RetainSlots)
-	if v.Fresh && v.leading() && (moved || serves && !said) && (v.renewDue() || v.Cluster.Status.Optime == wal.LSN(0)) {
+	if v.Fresh && v.leading() && serves && (moved || !said) && (v.renewDue() || v.Cluster.Status.Optime == wal.LSN(0)) {
 		return d.with(WriteStatus{Optime: position})
 	}
 	return d

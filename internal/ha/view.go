@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/guc"
+	"github.com/pgbaton/pgbaton/internal/slots"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -31,7 +32,7 @@ type View struct {
 	Requests []Request
 	Failsafe Failsafe
 	// Published is what a leader would say of the slots in the status key; nil where it has nothing to say.
-	Published Published
+	Published slots.Published
 	Watchdog  Watchdog
 	// Leaving is true once the agent was told to end.
 	Leaving bool
@@ -48,13 +49,6 @@ type Self struct {
 	CloneAfterRewindFailure, CloneDiverged bool
 	// CloneAlone says that there is a way to fill a data directory without another member, as from a backup.
 	CloneAlone bool
-}
-
-// Published is what the leader says of replication slots in the status key (package slots decides it).
-type Published struct {
-	// Positions are how far the slots are used, by name; Retain names those that are kept for members that are away.
-	Positions map[string]wal.LSN
-	Retain    []string
 }
 
 // Failsafe is what members agreed on without the DCS (failsafe_mode).
