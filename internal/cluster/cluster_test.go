@@ -74,6 +74,34 @@ func TestOldAndBrokenDocumentsAreTolerated(t *testing.T) {
 	}
 }
 
+// What one part of a document says wrongly does not take the others with it: they may be a promise, or who follows whom.
+func TestOneWrongPartLeavesTheOthers(t *testing.T) {
+	cases := []struct {
+		got, want any
+	}{
+		{ParseFailover(`{"leader":5,"member":"b"}`), Failover{Candidate: "b"}},
+		{ParseStatus(`{"optime":7,"slots":"{\"a\":\"5\"}","retain_slots":"[\"a\", 3]"}`), Status{Optime: 7, Slots: map[string]wal.LSN{"a": 5}, RetainSlots: []string{"a"}}},
+		{ParseStatus(`{"optime":7,"slots":[1],"retain_slots":{}}`), Status{Optime: 7}},
+		{ParseStatus(`{"optime":1e400,"retain_slots":["a"]}`), Status{RetainSlots: []string{"a"}}},
+		{ParseSync(`{"leader":"a","quorum":"1","sync_standby":"c,b"}`), Sync{Leader: "a", Quorum: 1, Voters: []string{"b", "c"}}},
+		{ParseSync(`{"leader":"a","quorum":[],"sync_standby":"b"}`), Sync{Leader: "a", Voters: []string{"b"}}},
+		{ParseSync(`{"leader":"a","quorum":-4,"sync_standby":7}`), Sync{Leader: "a"}},
+		{ParseSync(`{"leader":"a","quorum":9223372036854775807,"sync_standby":null}`), Sync{Leader: "a", Quorum: maxVotes}},
+		{ParseFailsafe(`{"a":"http://a","b":1}`), map[string]string{"a": "http://a", "b": ""}},
+		{ParseFailsafe(`["a"]`), map[string]string(nil)},
+		{ParseMember("a", `{"state":"running","timeline":"x","receive_lsn":-1,"tags":[1],"xlog_location":5}`), Member{Name: "a", State: StateRunning, Location: 5}},
+		{
+			ParseMember("a", "postgres://u@h:5433/postgres?application_name=http://h:8008/patroni"),
+			Member{Name: "a", State: StateUnknown, ConnURL: "postgres://u@h:5433/postgres", APIURL: "http://h:8008/patroni"},
+		},
+	}
+	for _, c := range cases {
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestTimelineFromHistory(t *testing.T) {
 	cases := []struct {
 		key  string

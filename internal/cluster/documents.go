@@ -32,11 +32,10 @@ func (f Failover) Kind() string {
 }
 
 // ParseFailover reads the failover key. The old form "leader:candidate" is understood; anything else
-// that is not an object asks for nothing.
+// that is not an object asks for nothing, and so does a name that is no text.
 func ParseFailover(value string) Failover {
-	var f Failover
-	if json.Unmarshal([]byte(value), &f) == nil {
-		return f
+	if doc, ok := object(value); ok {
+		return Failover{Leader: textIn(doc, "leader"), Candidate: textIn(doc, "member"), ScheduledAt: textIn(doc, "scheduled_at")}
 	}
 	leader, candidate, ok := strings.Cut(value, ":")
 	if !ok || strings.ContainsAny(value, `{["`) {
@@ -65,22 +64,35 @@ func ParseStatus(value string) Status {
 	if n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64); err == nil {
 		return Status{Optime: wal.LSN(n)}
 	}
-	var doc struct {
-		Optime      any            `json:"optime"`
-		Slots       map[string]any `json:"slots"`
-		RetainSlots []string       `json:"retain_slots"`
-	}
-	if exact(value, &doc) != nil {
-		return Status{}
-	}
-	s := Status{Optime: anyLSN(doc.Optime), RetainSlots: doc.RetainSlots}
-	for name, lsn := range doc.Slots {
+	doc, _ := object(value)
+	s := Status{Optime: anyLSN(doc["optime"])}
+	slots, _ := nested(doc["slots"]).(map[string]any)
+	for name, lsn := range slots {
 		if s.Slots == nil {
 			s.Slots = map[string]wal.LSN{}
 		}
 		s.Slots[name] = anyLSN(lsn)
 	}
+	retained, _ := nested(doc["retain_slots"]).([]any)
+	for _, item := range retained {
+		if name, isText := item.(string); isText {
+			s.RetainSlots = append(s.RetainSlots, name)
+		}
+	}
 	return s
+}
+
+// nested reads a document that some stores hold as a text within another one.
+func nested(v any) any {
+	text, isText := v.(string)
+	if !isText {
+		return v
+	}
+	var inner any
+	if exact(text, &inner) != nil {
+		return nil
+	}
+	return inner
 }
 
 func anyLSN(v any) wal.LSN {
@@ -96,6 +108,19 @@ func anyLSN(v any) wal.LSN {
 		return 0
 	}
 	return wal.LSN(u)
+}
+
+// object reads a document; what is no object is none. Each part is then looked at by itself: what one part says wrongly
+// must not take the others with it.
+func object(value string) (map[string]any, bool) {
+	var doc map[string]any
+	return doc, exact(value, &doc) == nil && doc != nil
+}
+
+// textIn is a text in a document; empty where there is none.
+func textIn(doc map[string]any, name string) string {
+	value, _ := doc[name].(string)
+	return value
 }
 
 // exact reads JSON without rounding its numbers: a position has up to 64 bits.
@@ -145,21 +170,17 @@ func (s Sync) Says(other Sync) bool {
 	return s.Leader == other.Leader && s.Quorum == other.Quorum && slices.Equal(s.Voters, other.Voters)
 }
 
+// maxVotes bounds what a promise may ask for: far more than there are members, and no sum with it overflows.
+const maxVotes = 1 << 20
+
 // ParseSync reads the sync key. Without a leader the whole document promises nothing.
 func ParseSync(value string) Sync {
-	var doc struct {
-		Leader  string `json:"leader"`
-		Quorum  *int   `json:"quorum"`
-		Standby string `json:"sync_standby"`
-	}
-	if json.Unmarshal([]byte(value), &doc) != nil || doc.Leader == "" {
+	doc, _ := object(value)
+	if textIn(doc, "leader") == "" {
 		return Sync{}
 	}
-	s := Sync{Leader: doc.Leader}
-	if doc.Quorum != nil {
-		s.Quorum = *doc.Quorum
-	}
-	for name := range strings.SplitSeq(doc.Standby, ",") {
+	s := Sync{Leader: textIn(doc, "leader"), Quorum: int(min(anyLSN(doc["quorum"]), maxVotes))}
+	for name := range strings.SplitSeq(textIn(doc, "sync_standby"), ",") {
 		if name = strings.TrimSpace(name); name != "" {
 			s.Voters = append(s.Voters, name)
 		}
@@ -278,11 +299,15 @@ func (h History) find(s wal.Switch) (HistoryLine, bool) {
 
 // ParseFailsafe reads the failsafe key: member names and their REST addresses.
 func ParseFailsafe(value string) map[string]string {
-	var m map[string]string
-	if json.Unmarshal([]byte(value), &m) != nil {
+	doc, ok := object(value)
+	if !ok {
 		return nil
 	}
-	return m
+	members := map[string]string{}
+	for name := range doc {
+		members[name] = textIn(doc, name)
+	}
+	return members
 }
 
 // compact renders a value as the DCS holds it: no blanks, and characters beyond ASCII escaped, because

@@ -173,13 +173,18 @@ func (t Tags) ReplicateFrom() string {
 	return name
 }
 
-// ParseMember reads a member document. A document that cannot be read is a member about which nothing
-// is known but its name, never an error: another agent may be newer than this one.
+// ParseMember reads a member document. Of a document, or a part of one, that cannot be read nothing is known, which is
+// never an error: another agent may be newer than this one. Very old ones wrote the address of their server with that of
+// their REST API as its application_name.
 func ParseMember(name, value string) Member {
 	var m Member
-	if err := json.Unmarshal([]byte(value), &m); err != nil {
-		m = Member{}
+	if u, err := url.Parse(value); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
+		m.APIURL = u.Query().Get("application_name")
+		u.RawQuery = ""
+		m.ConnURL = u.String()
 	}
+	// Parts that are of another type than expected are left out, and all others are read nevertheless.
+	json.Unmarshal([]byte(value), &m) //nolint:errcheck // see above
 	m.Name = name
 	if m.State == "" {
 		m.State = StateUnknown
