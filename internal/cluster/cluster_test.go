@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -134,6 +135,22 @@ func TestSettingsKeepTheirBounds(t *testing.T) {
 			t.Fatalf("ttl %v, loop_wait %v, retry_timeout %v", s.TTL, s.LoopWait, s.RetryTimeout)
 		}
 	})
+}
+
+func TestSettingsOutOfAllBounds(t *testing.T) {
+	for _, value := range []string{"1e300", "-1e300", "9223372036854775807", `"9223372036854775807"`, "[]", `"x"`, "null", "{}"} {
+		var fields []string
+		for _, name := range []string{"ttl", "loop_wait", "retry_timeout", "maximum_lag_on_failover", "primary_start_timeout", "primary_stop_timeout", "member_slots_ttl", "primary_race_backoff", "synchronous_node_count"} {
+			fields = append(fields, `"`+name+`":`+value)
+		}
+		s := settings(t, "{"+strings.Join(fields, ",")+"}")
+		if s.TTL < 20*time.Second || s.LoopWait < time.Second || s.RetryTimeout < time.Second || s.LoopWait+2*s.RetryTimeout > s.TTL {
+			t.Errorf("%s: ttl %s, loop_wait %s, retry_timeout %s", value, s.TTL, s.LoopWait, s.RetryTimeout)
+		}
+		if s.PrimaryStartTimeout < 0 || s.PrimaryStopTimeout < 0 || s.MemberSlotsTTL < 0 || s.PrimaryRaceBackoff < 0 || s.SynchronousNodes < 1 {
+			t.Errorf("%s: %+v", value, s)
+		}
+	}
 }
 
 func TestSettingsDefaults(t *testing.T) {

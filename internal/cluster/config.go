@@ -125,7 +125,7 @@ const (
 
 // Settings applies defaults and bounds to the document.
 func (c Config) Settings() Settings {
-	ttl := max(c.int("ttl", defaultTTL), minTTL)
+	ttl := min(max(c.int("ttl", defaultTTL), minTTL), math.MaxInt32)
 	loopWait := max(c.int("loop_wait", defaultLoopWait), minLoopWait)
 	retry := max(c.int("retry_timeout", defaultRetryTimeout), minRetryTimeout)
 	loopWait, retry = fitInTTL(ttl, loopWait, retry)
@@ -206,17 +206,21 @@ func fitInTTL(ttl, loopWait, retry int) (int, int) {
 	return loopWait, retry
 }
 
-func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+// seconds is a time of at most 68 years: more would not fit into a Duration with what is added to it.
+func seconds(n int) time.Duration { return time.Duration(min(n, math.MaxInt32)) * time.Second }
+
+// maxNumber bounds the numbers of a document: beyond it their whole values are not exact.
+const maxNumber = 1 << 53
 
 func (c Config) int(name string, otherwise int) int {
 	switch v := c.Data[name].(type) {
 	case float64:
-		return int(v)
+		return int(min(max(v, -maxNumber), maxNumber))
 	case int:
 		return v
 	case string:
 		if n, err := strconv.Atoi(v); err == nil {
-			return n
+			return min(max(n, -maxNumber), maxNumber)
 		}
 	}
 	return otherwise
