@@ -55,6 +55,7 @@ func (a *Agent) askPeer(ctx context.Context, m cluster.Member) ha.Peer {
 	return ha.Peer{
 		At: time.Now(), Reached: true, InRecovery: s.InRecovery(), State: s.State, Timeline: s.Timeline, Position: s.Position(),
 		NoFailover: s.Tags.NoFailover(), Priority: s.Tags.FailoverPriority(), WatchdogFailed: s.WatchdogFailed,
+		Declines: s.Declines,
 	}
 }
 

@@ -29,7 +29,8 @@ func (a *Agent) publish(ctx context.Context, v ha.View, d ha.Decision) {
 		Server:  serverSnapshot(v.Server, st),
 		Leading: a.leads(v), LeaseEnds: a.writeDeadline(v.Fresh),
 		FailsafeActive: a.failsafeActive(v, v.Now), WatchdogFailed: v.Watchdog.Required && !v.Watchdog.Usable, Restart: a.announcedRestart(),
-		Settings: v.Settings, Cluster: a.seen.cluster, Seen: a.seen.at,
+		DeclinesUntil: a.mem.NoRaceUntil,
+		Settings:      v.Settings, Cluster: a.seen.cluster, Seen: a.seen.at,
 	}
 	a.snapshot.Store(s)
 	a.turnMu.Lock()

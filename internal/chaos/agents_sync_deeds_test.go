@@ -36,12 +36,21 @@ func movesBriefly() []deed {
 			return "from " + pic.Leader + " to " + to, err
 		}},
 		{"switchover to anyone", func(ctx context.Context, f *syncField, pic Picture) (string, error) {
+			if _, err := f.candidate(ctx); err != nil {
+				return "", err
+			}
 			return "from " + pic.Leader, errors.Join(f.switchover(ctx, pic.Leader, ""), f.other(ctx, pic.Leader))
 		}},
 		{"server killed, another leads", func(ctx context.Context, f *syncField, pic Picture) (string, error) {
+			if _, err := f.candidate(ctx); err != nil {
+				return "", err
+			}
 			return pic.Leader, errors.Join(f.SignalServer(pic.Leader, syscall.SIGKILL), f.other(ctx, pic.Leader))
 		}},
 		{"leader's agent leaves", func(ctx context.Context, f *syncField, pic Picture) (string, error) {
+			if _, err := f.candidate(ctx); err != nil {
+				return "", err
+			}
 			err := errors.Join(f.Signal(pic.Leader, syscall.SIGTERM), f.other(ctx, pic.Leader))
 			// The server that leaves waits for all standbys, the one that lags as well.
 			err = errors.Join(err, f.caughtUp())

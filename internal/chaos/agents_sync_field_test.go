@@ -171,26 +171,30 @@ func (f *syncField) promise(ctx context.Context) (cluster.Sync, error) {
 }
 
 // candidate draws one of the members that could be handed the lead: a voter that does not lag. For some milliseconds, while
-// the promise moves from some standbys to others, there may be none.
+// the promise moves from some standbys to others, there may be none: it is waited for.
 func (f *syncField) candidate(ctx context.Context) (string, error) {
-	able, err := f.able(ctx)
-	if err == nil && len(able) == 0 {
-		if _, err = f.whole(ctx); err == nil {
-			able, err = f.able(ctx)
+	limited, cancel := context.WithTimeoutCause(ctx, wholeWithin, errors.New("nobody can be the candidate"))
+	defer cancel()
+	var able []string
+	_, err := f.Await(limited, func(Picture) (err error) {
+		if able, err = f.able(limited); err == nil && len(able) == 0 {
+			err = errors.New("nobody can lead")
 		}
-	}
-	if err == nil && len(able) == 0 {
-		err = errors.New("nobody can be the candidate")
-	}
+		return err
+	})
 	if err != nil {
 		return "", err
 	}
 	return anyOf(f, able), nil
 }
 
+// able are the voters that could lead now: one whose promotion failed stays out of races for a while.
 func (f *syncField) able(ctx context.Context) ([]string, error) {
 	p, err := f.promise(ctx)
-	return slices.DeleteFunc(p.Voters, func(name string) bool { return name == f.lags }), err
+	return slices.DeleteFunc(p.Voters, func(name string) bool {
+		_, status, err := f.Send(ctx, name, http.MethodGet, "/patroni", "")
+		return name == f.lags || err != nil || strings.Contains(status, "declines_lead")
+	}), err
 }
 
 // written waits until so many rows are acknowledged.

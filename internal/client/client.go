@@ -64,6 +64,7 @@ type Status struct {
 	WAL              *Positions    `json:"wal"`
 	Tags             cluster.Tags  `json:"tags"`
 	WatchdogFailed   bool          `json:"watchdog_failed"`
+	Declines         bool          `json:"declines_lead"`
 	Unlocked         bool          `json:"cluster_unlocked"`
 	SystemID         wal.SystemID  `json:"database_system_identifier"`
 	Agent            AgentInfo     `json:"patroni"`

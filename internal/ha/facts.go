@@ -226,7 +226,7 @@ func peerWords(p Peer) string {
 		return "none"
 	}
 	words := fmt.Sprintf("%s %s, timeline %d at %s", p.State, choose(p.InRecovery, "standby", "primary"), p.Timeline, p.Position)
-	return words + choose(p.NoFailover, ", nofailover", "") + choose(p.WatchdogFailed, ", watchdog failed", "")
+	return words + choose(p.NoFailover, ", nofailover", "") + choose(p.WatchdogFailed, ", watchdog failed", "") + choose(p.Declines, ", stays out of races", "")
 }
 
 // memoryFacts puts into words what is remembered; what is not set is left out.

@@ -192,7 +192,7 @@ func manualRace(mem *Memory, v View, asked []string) (Check, bool) {
 // position.
 func couldLead(v View, p Peer) bool {
 	return p.Reached && p.InRecovery && p.State == cluster.StateRunning && p.Position != 0 &&
-		!p.NoFailover && !p.WatchdogFailed && !behind(v, p.Timeline)
+		!p.NoFailover && !p.WatchdogFailed && !p.Declines && !behind(v, p.Timeline)
 }
 
 func firstFailed(checks []Check) (Check, bool) {
@@ -279,6 +279,8 @@ func readyCheck(v View, name string, end wal.LSN) Check {
 		return Check{"peer " + name, false, name + " is no running standby"}
 	case p.NoFailover || p.WatchdogFailed:
 		return Check{"peer " + name, false, name + " may not lead"}
+	case p.Declines:
+		return Check{"peer " + name, false, name + "'s promotion failed a moment ago"}
 	case behind(v, p.Timeline):
 		return Check{"peer " + name, false, name + " is on an older timeline"}
 	case p.Position.Behind(end) > v.Settings.MaximumLagOnFailover:

@@ -32,7 +32,7 @@ import (
 //	member n2 primary|replica|standby_leader running|stopped|… [streaming] [tag[=value]…] [checkpointing] · member n2 none
 //	server empty|incomplete|unknown|stopped|starting|running|stopping [primary|standby] [tl=1] [at=0/1] [streaming] [follows=n2]
 //	       [clean] [silent] [norewind] [aside] [id=…] [remote] [replaypaused] [pending] [started=50] [version=150012] [led=2]
-//	peer n2 primary|standby running|… tl=1 at=0/1 [nofailover] [priority=2] [when=99] · peer n2 silent
+//	peer n2 primary|standby running|… tl=1 at=0/1 [nofailover] [declines] [priority=2] [when=99] · peer n2 silent
 //	upstream n2|remote tl=2 switched=0/1 [when=99] [recovering] · upstream n2 silent
 //	job KIND [primary] [began=90] [timeout=5] [checkpoint=0/1] · job none · ended KIND ok|failed [lost] [checkpoint=0/1]
 //	synchronous_mode on|quorum|off [strict] [count=2] · sync LEADER 1 n2,n3 [sure] | none · names 'TEXT' [sure] [own] · held
@@ -255,6 +255,7 @@ func (s *scenario) fact(verb string, w words) error {
 		v.Peers[w.first()] = Peer{
 			At: s.when(w), Reached: !w.has("silent"), InRecovery: w.has("standby"), State: stateIn(w),
 			Timeline: w.timeline(), Position: w.lsn("at"), NoFailover: w.has("nofailover"), Priority: w.number("priority"),
+			Declines: w.has("declines"),
 		}
 	case "upstream":
 		v.Upstream = Upstream{

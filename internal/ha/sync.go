@@ -14,8 +14,8 @@ import (
 
 // Synchronous replication has two sides (see package quorum): for whom the leader's commits wait, and the promise in the
 // sync key, which says who holds every acknowledged commit and therefore may lead next (rule S5). This file is the leader's
-// part, what a winner does before its promotion, and what a synchronous standby does before a planned restart; the race asks
-// the promise in race.go.
+// part, what a winner does before its promotion, what the race asks of the promise, and what a synchronous standby does before
+// a planned restart.
 
 // promise is the one that binds this member. Where the key was lost while synchronous mode is on, the last one that was seen
 // goes on binding. A standby cluster accepts no writes and has none.

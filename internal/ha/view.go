@@ -202,6 +202,8 @@ type Peer struct {
 	Priority int
 	// WatchdogFailed is true when the member must have a watchdog and has none.
 	WatchdogFailed bool
+	// Declines is true when its promotion failed a moment ago: it stays out of races for a while, and may win a later one.
+	Declines bool
 }
 
 // Upstream is what the leader's server, or the source of the standby cluster, said over a replication connection.

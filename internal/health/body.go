@@ -35,6 +35,7 @@ type statusBody struct {
 	Patroni          agentBody     `json:"patroni"`
 	Restart          any           `json:"scheduled_restart,omitempty"`
 	WatchdogFailed   bool          `json:"watchdog_failed,omitempty"`
+	Declines         bool          `json:"declines_lead,omitempty"`
 	Reason           string        `json:"reason,omitempty"`
 	Progress         string        `json:"progress,omitempty"`
 }
@@ -61,8 +62,8 @@ func status(s Snapshot, now time.Time) []byte {
 		State: s.State, Role: s.Role, Tags: s.Tags, SystemID: s.Server.SystemID, PendingRestart: len(s.Server.Pending) > 0,
 		Unlocked: s.Seen.IsZero() || !s.Cluster.Locked(),
 		Pause:    s.Settings.Pause, FailsafeActive: s.FailsafeActive, WatchdogFailed: s.WatchdogFailed,
-		Patroni: agentBody{s.AgentVersion, s.Scope, s.Name},
-		Reason:  s.Reason, Progress: s.Progress,
+		Patroni:  agentBody{s.AgentVersion, s.Scope, s.Name},
+		Declines: now.Before(s.DeclinesUntil), Reason: s.Reason, Progress: s.Progress,
 	}
 	if len(s.Server.Pending) > 0 {
 		b.Pending = s.Server.Pending

@@ -33,6 +33,8 @@ type Snapshot struct {
 	FailsafeActive bool
 	// WatchdogFailed is true when the member must have a watchdog and has none.
 	WatchdogFailed bool
+	// DeclinesUntil is until when the member stays out of races, since its promotion failed.
+	DeclinesUntil time.Time
 	// Restart is the scheduled restart; nil when there is none.
 	Restart *cluster.ScheduledRestart
 

@@ -93,7 +93,7 @@ func (m *member) reply(to *life, q *question) {
 		q.silence() // a server that does not answer takes longer than the question lasts
 		return
 	}
-	p := ha.Peer{Reached: true, NoFailover: m.tags.NoFailover(), Priority: m.tags.FailoverPriority()}
+	p := ha.Peer{Reached: true, NoFailover: m.tags.NoFailover(), Priority: m.tags.FailoverPriority(), Declines: m.life.now().Before(m.life.mem.NoRaceUntil)}
 	if st := s.look(); st.answers {
 		p.InRecovery, p.State, p.Timeline, p.Position = st.inRecovery, cluster.StateRunning, st.timeline, st.position
 	} else {
