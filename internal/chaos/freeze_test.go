@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -90,14 +91,15 @@ func (f *field) guards(member string) []int {
 	return pids
 }
 
-// awaitGuard waits until the member has exactly one guard, and another one than before.
+// awaitGuard waits until the leader has exactly one guard, another one than before, that has its order: one that has none
+// yet ends with its agent.
 func (f *field) awaitGuard(ctx context.Context, member string, not int) int {
 	f.t.Helper()
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
 	for {
 		pids := f.guards(member)
-		if len(pids) == 1 && pids[0] != not {
+		if len(pids) == 1 && pids[0] != not && armed(pids[0]) {
 			return pids[0]
 		}
 		select {
@@ -106,6 +108,16 @@ func (f *field) awaitGuard(ctx context.Context, member string, not int) int {
 			f.t.Fatalf("the guards of %s are %v", member, pids)
 		}
 	}
+}
+
+// armed reports whether a timer of the process is set, as the kernel tells.
+func armed(pid int) bool {
+	descriptors, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
+	return err == nil && slices.ContainsFunc(descriptors, func(path string) bool {
+		text, err := os.ReadFile(path)
+		_, value, timer := strings.Cut(string(text), "it_value: (")
+		return err == nil && timer && !strings.HasPrefix(value, "0, 0)")
+	})
 }
 
 // thaw is what a freeze did.

@@ -75,6 +75,9 @@ func observe(mem *Memory, v View) {
 		mem.VacantSince, mem.Wiped = time.Time{}, false
 		mem.LastLeader = v.Cluster.Leader.Name
 	}
+	if v.Fresh && v.Cluster.Locked() && !v.leading() && v.Server.Streaming {
+		mem.NoRaceUntil = time.Time{} // Whatever kept its promotion, it is a standby of another leader since.
+	}
 	if v.Fresh && !v.Cluster.Locked() && mem.VacantSince.IsZero() {
 		mem.VacantSince = v.Now
 	}
