@@ -223,7 +223,7 @@ func (a *Agent) callFailsafe(ctx context.Context, apiURL string, call client.Fai
 
 // ends is when a server that accepts writes has to be stopped: before the lease ends, or what the members agreed to while
 // the DCS is silent.
-func (a *Agent) ends(v ha.View) time.Time { return a.writeDeadline(v.Fresh).Add(-v.Settings.TTL / 6) }
+func (a *Agent) ends(v ha.View) time.Time { return a.writeDeadline(v.Fresh).Add(-a.margin()) }
 
 // writeDeadline is when somebody else may win. A job may ask for it beside the loop.
 func (a *Agent) writeDeadline(fresh bool) time.Time {

@@ -71,7 +71,7 @@ func (a *Agent) order(pid int) *guard.Order {
 	}
 	// What the members agreed to holds whether the DCS is back or not.
 	deadline := a.writeDeadline(false)
-	return &guard.Order{PID: pid, Act: deadline.Add(-a.settings().TTL / 12), Deadline: deadline}
+	return &guard.Order{PID: pid, Act: deadline.Add(-a.margin() / 2), Deadline: deadline}
 }
 
 // keepGuard tells the guard what the last look at the server means for it. making says whether a job that makes a primary

@@ -37,7 +37,7 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.View {
 	v := ha.View{
 		Now: now, Self: a.self(), Settings: a.settings(),
 		Cluster: a.seen.cluster, Fresh: fresh,
-		Lease:    ha.Lease{ID: lease.ID, Deadline: a.bounded(lease.Deadline), Renewed: lease.Renewed},
+		Lease:    ha.Lease{ID: lease.ID, Deadline: a.bounded(lease.Deadline), Renewed: lease.Renewed, TTL: lease.TTL},
 		Server:   a.serverFacts(st),
 		Job:      running,
 		Ended:    ended,
@@ -118,7 +118,7 @@ func (a *Agent) budget(now time.Time) time.Duration {
 	if !bound {
 		return limit
 	}
-	if late := left + a.settings().TTL/6; left <= 0 && late > 0 && !a.seen.blind {
+	if late := left + a.margin(); left <= 0 && late > 0 && !a.seen.blind {
 		left = late / 4
 	}
 	return min(limit, left)
@@ -145,7 +145,12 @@ func (a *Agent) left(now time.Time) (time.Duration, bool) {
 	if lease.ID == 0 || a.settings().Pause || !a.server.primary && !a.job.makesPrimary() {
 		return 0, false
 	}
-	return a.writeDeadline(!a.seen.blind).Add(-a.settings().TTL / 6).Sub(now), true
+	return a.writeDeadline(!a.seen.blind).Add(-a.margin()).Sub(now), true
+}
+
+// margin is how long before its lease ends a primary begins to stop: see ha.View.
+func (a *Agent) margin() time.Duration {
+	return ha.Lease{TTL: a.dcs.Lease().TTL}.Shortest(a.settings().TTL) / 6
 }
 
 // reconfigure hands the settings of the dynamic configuration to the server when they changed. It returns whether a

@@ -27,7 +27,7 @@ import (
 //	now 100 · self n1 [tag=value…] [clone] [alone] · ttl 30 · loop_wait 10 · primary_start_timeout 0 · maximum_lag 0
 //	primary_race_backoff 5 · pause on|off · failsafe_mode on|off · standby_cluster HOST|archive|none
 //	failsafe n1 n2|none (the key) · consent until=130 asked=100 · heard n2 [when=99] · watchdog [required] [usable] [active]
-//	dcs down|up · leader n2|none|n1 old · lease renewed=95|none · initialize ID|none|empty [ours] · optime 0/1
+//	dcs down|up · leader n2|none|n1 old · lease renewed=95 [ttl=20]|none · initialize ID|none|empty [ours] · optime 0/1
 //	config none · history 2 [by=n2]|none · failover leader=n1 candidate=n2 at=TEXT · failover none
 //	member n2 primary|replica|standby_leader running|stopped|… [streaming] [tag[=value]…] [checkpointing] · member n2 none
 //	server empty|incomplete|unknown|stopped|starting|running|stopping [primary|standby] [tl=1] [at=0/1] [streaming] [follows=n2]
@@ -229,6 +229,9 @@ func (s *scenario) fact(verb string, w words) error {
 		v.Lease = Lease{}
 		if w.keys["renewed"] != "" {
 			v.Lease = Lease{ID: ownLease, Renewed: at(w.keys["renewed"]), Deadline: at(w.keys["renewed"]).Add(v.Settings.TTL)}
+			if v.Lease.TTL = time.Duration(w.number("ttl")) * time.Second; v.Lease.TTL > 0 {
+				v.Lease.Deadline = v.Lease.Renewed.Add(v.Lease.TTL)
+			}
 		}
 	case "initialize":
 		v.Cluster.Initialize = initializeKey(w)

@@ -82,6 +82,8 @@ type Lease struct {
 	Deadline time.Time
 	// Renewed is the instant before the last successful renewal was sent.
 	Renewed time.Time
+	// TTL is what it was granted for: for a while another one than in the settings, when that was changed. Zero: the same.
+	TTL time.Duration
 }
 
 // Data says what the data directory holds.
@@ -284,9 +286,20 @@ func (v View) stale() bool {
 	return v.Cluster.Leader.Name == v.Self.Name && !v.leading()
 }
 
+// ttl is the shorter one of the settings' and that of the lease in hand: a ttl that was raised counts once a lease has it.
+func (v View) ttl() time.Duration { return v.Lease.Shortest(v.Settings.TTL) }
+
+// Shortest is the lease's own ttl where that is less than the given one.
+func (l Lease) Shortest(ttl time.Duration) time.Duration {
+	if l.TTL > 0 {
+		return min(l.TTL, ttl)
+	}
+	return ttl
+}
+
 // margin is how long before the deadline a primary that could not renew begins to stop, so that the
 // server is down when somebody else may win: a sixth of ttl.
-func (v View) margin() time.Duration { return v.Settings.TTL / 6 }
+func (v View) margin() time.Duration { return v.ttl() / 6 }
 
 // mayWrite reports whether the member may have a server that accepts writes (rule S1).
 //
@@ -314,7 +327,7 @@ func (v View) renewDue() bool {
 }
 
 func (v View) renewEvery() time.Duration {
-	return min(max(v.Settings.LoopWait, v.Settings.TTL/10), v.Settings.TTL/3)
+	return min(max(v.Settings.LoopWait, v.ttl()/10), v.ttl()/3)
 }
 
 // renewal is the time until the next renewal after this tick.

@@ -176,6 +176,39 @@ func TestFrozenServer(t *testing.T) {
 	}
 }
 
+// A server may be frozen while it makes a process, which then has no title yet by which to know it. It is made to go on, and
+// ends like every process whose postmaster is gone; a process that only sleeps stands for it.
+func TestAProcessThatWasFrozenBeforeItHadATitle(t *testing.T) {
+	s := primary(t, "n1")
+	if _, err := s.Stop(within(t), StopOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "postgres")
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(sleep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	left := exec.CommandContext(t.Context(), program, "0.3")
+	left.Dir = s.dir
+	if err := left.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := left.Process.Signal(unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	go left.Wait() //nolint:errcheck // it only has to be waited for
+	if err := s.clear(within(t).Done()); err != nil {
+		t.Error(err)
+	}
+}
+
 // Waiting can be cancelled; the server itself goes on stopping.
 func TestCancelledStopLeavesTheServerToStop(t *testing.T) {
 	s := primary(t, "n1")

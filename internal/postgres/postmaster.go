@@ -141,7 +141,11 @@ func (s *Server) clear(enough <-chan struct{}) error {
 		if i < 0 {
 			continue
 		}
-		// A backend that was made a moment ago has no title yet: it gets one, or ends.
+		// A backend that was made a moment ago has no title yet: it gets one, or ends. One that was frozen with the whole
+		// server goes on for that; for others the signal means nothing.
+		if err := send(left[i], unix.SIGCONT, isServer); err != nil {
+			return err
+		}
 		select {
 		case <-enough:
 			return fmt.Errorf("process %d (%s) works in the data directory, but postmaster.pid does not name it; stop it first", left[i].PID, left[i].Title)
@@ -215,9 +219,21 @@ func killBackends(left []process.Info, enough <-chan struct{}) error {
 	return nil
 }
 
+// send signals one process that nobody waits for.
+func send(p process.Info, s unix.Signal, still func(process.Info) bool) error {
+	h, err := reach(p, s, still)
+	if h != nil {
+		h.Close() //nolint:errcheck // nothing can be lost
+	}
+	return err
+}
+
 // kill signals one backend and returns a handle to wait for its end. The handle is nil when it has ended
 // already, or its number is another process's by now; the caller looks again.
-func kill(p process.Info) (*process.Handle, error) {
+func kill(p process.Info) (*process.Handle, error) { return reach(p, unix.SIGKILL, isBackend) }
+
+// reach signals a process if it is still what it was.
+func reach(p process.Info, s unix.Signal, still func(process.Info) bool) (*process.Handle, error) {
 	h, err := process.Open(p.PID)
 	if errors.Is(err, process.ErrNone) {
 		return nil, nil //nolint:nilnil // see above
@@ -226,15 +242,15 @@ func kill(p process.Info) (*process.Handle, error) {
 		return nil, err
 	}
 	now, err := process.Inspect(p.PID)
-	if err == nil && now.Parent == p.Parent && isBackend(now) {
-		err = h.Signal(unix.SIGKILL)
+	if err == nil && now.Parent == p.Parent && still(now) {
+		err = h.Signal(s)
 		if err == nil {
 			return h, nil
 		}
 	}
 	h.Close() //nolint:errcheck // nothing can be lost
 	if err != nil && !errors.Is(err, process.ErrNone) {
-		return nil, fmt.Errorf("kill %s: %w", p.Title, err)
+		return nil, fmt.Errorf("signal %s: %w", p.Title, err)
 	}
 	return nil, nil //nolint:nilnil // see above
 }

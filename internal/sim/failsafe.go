@@ -91,7 +91,7 @@ func (l *life) agree(leader string) bool {
 func (l *life) askFailsafe(t *task, v *ha.View, members map[string]string) error {
 	sent, asleep := l.now(), l.host.clock.stood
 	l.failsafe.asked = sent
-	patience := max(l.writeDeadline(v.Fresh).Add(-v.Settings.TTL/6).Sub(sent), leastConsent)
+	patience := max(l.writeDeadline(v.Fresh).Add(-l.margin()).Sub(sent), leastConsent)
 	q := &question{t: t, token: t.token, answers: map[string]ha.Peer{}, limit: l.w.now + l.host.clock.global(min(patience, consentTimeout))}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		q.open++

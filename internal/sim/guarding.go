@@ -75,7 +75,7 @@ func (l *life) prolong(t *task) {
 // arm gives the guard an order, and reports whether that confirmed it.
 func (l *life) arm(t *task, deadline time.Time) bool {
 	l.guarding = guarding{told: true, armed: true}
-	l.host.guard.arm(deadline, l.seen.settings.TTL/12)
+	l.host.guard.arm(deadline, l.margin()/2)
 	l.host.guard.consented = 0
 	if deadline.After(l.current().deadline) {
 		l.host.guard.consented = l.host.guard.ends

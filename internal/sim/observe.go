@@ -30,7 +30,7 @@ func (l *life) observe(t *task, now time.Time) ha.View {
 	v := ha.View{
 		Now: now, Self: l.self(), Settings: l.seen.settings,
 		Cluster: l.seen.cluster, Fresh: fresh,
-		Lease:    ha.Lease{ID: lease.id, Deadline: l.bounded(lease.deadline), Renewed: lease.renewed},
+		Lease:    ha.Lease{ID: lease.id, Deadline: l.bounded(lease.deadline), Renewed: lease.renewed, TTL: lease.ttl},
 		Server:   l.serverFacts(&st),
 		Job:      running,
 		Ended:    ended,
@@ -105,7 +105,7 @@ func (l *life) budget(now time.Time) time.Duration {
 	if !bound {
 		return limit
 	}
-	if late := left + l.seen.settings.TTL/6; left <= 0 && late > 0 && !l.seen.blind {
+	if late := left + l.margin(); left <= 0 && late > 0 && !l.seen.blind {
 		left = late / 4
 	}
 	return min(limit, left)
@@ -128,8 +128,11 @@ func (l *life) left(now time.Time) (time.Duration, bool) {
 	if l.lease.id == 0 || l.seen.settings.Pause || !l.last.primary && !l.job.makesPrimary() {
 		return 0, false
 	}
-	return l.writeDeadline(!l.seen.blind).Add(-l.seen.settings.TTL / 6).Sub(now), true
+	return l.writeDeadline(!l.seen.blind).Add(-l.margin()).Sub(now), true
 }
+
+// margin is how long before its lease ends a primary begins to stop.
+func (l *life) margin() time.Duration { return ha.Lease{TTL: l.lease.ttl}.Shortest(l.seen.settings.TTL) / 6 }
 
 // ownTime translates a time of the wall clock, as an operator gave it, to the clock that decisions see: the two go
 // apart when the wall clock is set, and decisions compare only what one of them shows.
