@@ -132,7 +132,9 @@ func (l *life) left(now time.Time) (time.Duration, bool) {
 }
 
 // margin is how long before its lease ends a primary begins to stop.
-func (l *life) margin() time.Duration { return ha.Lease{TTL: l.lease.ttl}.Shortest(l.seen.settings.TTL) / 6 }
+func (l *life) margin() time.Duration {
+	return ha.Lease{TTL: l.lease.ttl}.Shortest(l.seen.settings.TTL) / 6
+}
 
 // ownTime translates a time of the wall clock, as an operator gave it, to the clock that decisions see: the two go
 // apart when the wall clock is set, and decisions compare only what one of them shows.
