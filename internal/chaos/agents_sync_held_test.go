@@ -26,6 +26,8 @@ func TestSynchronousHeld(t *testing.T) {
 	const voters = "select string_agg(application_name, ' ') from pg_stat_replication where sync_state = 'quorum'"
 	until(ctx, t, a, func() error { return answers(ctx, a, leader, voters, replica) })
 	ask(ctx, t, a, leader, "create table t (id int); insert into t values (1); create role "+clientRole+" login password '"+agentsPassword+"'; grant all on t to "+clientRole)
+	// A new cluster keeps clients out, too, until the first standby has everything.
+	until(ctx, t, a, func() error { return asClient(ctx, pic.Led().Address, "select count(*) from t", 1) })
 
 	if n, err := a.SignalProcesses(replica, "walreceiver", syscall.SIGSTOP); err != nil || n != 1 {
 		t.Fatalf("%d receivers of WAL: %v", n, err)
