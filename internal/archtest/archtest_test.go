@@ -23,38 +23,42 @@ func floors() [][]string {
 		0: {"wal", "cluster", "guc", "secret", "marathon/app"},
 		1: {"ha", "quorum", "slots", "route", "health", "marathon/deploy", "marathon/place"},
 		2: {
-			"kv", "kv/etcd3", "kv/memory", "kv/embedded", "dcs", "postgres", "process", "guard", "watchdog", "callback", "service", "client", "haproxy", "config", "clock",
+			"kv", "kv/etcd3", "kv/memory", "kv/embedded", "dcs", "postgres", "process", "guard", "watchdog", "callback", "service", "client", "tlsfiles", "psql", "haproxy", "config", "clock", "logs",
 			"marathon/store", "marathon/driver", "marathon/driver/local",
 		},
-		3: {"agent", "api", "ctl", "proxy", "marathon/run", "marathon/api", "up", "supervise"},
+		3: {"agent", "api", "ctl", "configure", "proxy", "marathon/run", "marathon/api", "up", "supervise"},
 	}
 }
 
 // sharedRooms are the packages that others of their own floor may import: ports, and vocabulary without which a
 // neighbour could not speak.
 func sharedRooms() []string {
-	return []string{"kv", "marathon/driver", "process", "clock", "wal", "secret", "guc", "quorum", "slots", "marathon/place", "supervise"}
+	return []string{"kv", "marathon/driver", "process", "clock", "tlsfiles", "wal", "secret", "guc", "quorum", "slots", "marathon/place", "supervise"}
 }
 
 // laboratory packages are imported by tests and other laboratory packages only.
 func laboratory() []string {
-	return []string{"archtest", "peer", "chaos", "bench", "demo", "sim", "sim/simrun", "kv/kvtest", "kv/embedded/embeddedtest", "haproxy/haproxytest", "dcs/dcstest", "marathon/driver/drivertest"}
+	return []string{"archtest", "peer", "chaos", "bench", "demo", "sim", "sim/simrun", "api/corpus", "kv/kvtest", "kv/embedded/embeddedtest", "haproxy/haproxytest", "dcs/dcstest", "marathon/driver/drivertest"}
 }
 
 // modules are the libraries the product may use, each with its reason. A new one is a decision: add it here and
 // say why in the commit.
 func modules() map[string]string {
 	return map[string]string{
-		"go.etcd.io/etcd":              "the coordination store, its client and its server",
-		"go.uber.org/zap":              "what etcd logs through",
-		"google.golang.org/grpc":       "what etcd's client speaks; its codes tell a no from silence",
-		"github.com/jackc/pgx":         "speaks PostgreSQL, its replication protocol included",
-		"github.com/spf13/cobra":       "commands, help and completion",
-		"go.yaml.in/yaml":              "configuration files",
-		"golang.org/x/sys":             "pidfd, file locks, inotify",
-		"github.com/coreos/go-systemd": "tells systemd how the agent is getting on",
-		"github.com/google/renameio":   "files that are written whole or not at all",
-		"github.com/lmittmann/tint":    "logs on a terminal",
+		"go.etcd.io/etcd":                "the coordination store, its client and its server",
+		"go.uber.org/zap":                "what etcd logs through",
+		"google.golang.org/grpc":         "what etcd's client speaks; its codes tell a no from silence",
+		"github.com/jackc/pgx":           "speaks PostgreSQL, its replication protocol included",
+		"github.com/spf13/cobra":         "commands, help and completion",
+		"go.yaml.in/yaml":                "configuration files",
+		"golang.org/x/sys":               "pidfd, file locks, inotify",
+		"github.com/coreos/go-systemd":   "tells systemd how the agent is getting on",
+		"github.com/google/renameio":     "files that are written whole or not at all",
+		"github.com/lmittmann/tint":      "logs on a terminal",
+		"github.com/ncruces/go-strftime": "dates in the log as strftime formats them",
+		"github.com/youmark/pkcs8":       "keys of certificates that a password protects",
+		"github.com/pmezard/go-difflib":  "differences as patronictl's users read them",
+		"github.com/mattn/go-runewidth":  "how wide a character is on a terminal",
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,8 @@ import (
 // the spelling that the decoder knows.
 type checker struct {
 	problems, warnings []string
+	// place says where a node stands; nil: in which line.
+	place func(*yaml.Node) string
 }
 
 func (c *checker) say(node *yaml.Node, path, format string, args ...any) {
@@ -20,11 +23,10 @@ func (c *checker) say(node *yaml.Node, path, format string, args ...any) {
 }
 
 func (c *checker) sentence(node *yaml.Node, path, format string, args ...any) string {
-	said := path + ": " + fmt.Sprintf(format, args...)
-	if node.Line > 0 {
-		said = "line " + strconv.Itoa(node.Line) + ": " + said
+	if c.place == nil {
+		c.place = (&tree{}).place
 	}
-	return said
+	return concealAddress(c.place(node) + path + ": " + fmt.Sprintf(format, args...))
 }
 
 // check looks at the value of an option. Null is the same as an option that is not there.
@@ -41,6 +43,8 @@ func (c *checker) check(path string, node *yaml.Node, o option) {
 		c.slots(path, node)
 	case o.kind == patterns:
 		c.patterns(path, node)
+	case o.kind == layout && node.Kind == yaml.SequenceNode:
+		c.fields(path, node)
 	case node.Kind != yaml.ScalarNode:
 		c.say(node, path, "%s is expected, not %s", o.expectation(), describe(node, o))
 	default:
@@ -52,8 +56,8 @@ func (c *checker) check(path string, node *yaml.Node, o option) {
 func (c *checker) section(path string, node *yaml.Node, in map[string]option) {
 	if node.Kind != yaml.MappingNode {
 		shown := option{}
-		if strings.Contains(path, "authentication") {
-			shown.kind = password // somebody may have written a password alone
+		if mayBePassword(path) {
+			shown.kind = password
 		}
 		c.say(node, cmpPath(path), "a section with options of its own is expected, not %s", describe(node, shown))
 		return
@@ -75,10 +79,32 @@ func (c *checker) section(path string, node *yaml.Node, in map[string]option) {
 			o, known = in[others]
 		}
 		if !known {
-			c.warnings = append(c.warnings, at+" is not acted on by this version")
+			c.unknown(at, name.Value, in)
 			continue
 		}
 		c.check(at, value, o)
+	}
+}
+
+// mayBePassword reports whether somebody may have written a password alone where a section is expected.
+func mayBePassword(path string) bool {
+	older := []string{"postgresql.superuser", "postgresql.replication", "postgresql.pg_rewind"}
+	return strings.Contains(path, "authentication") || slices.Contains(older, path)
+}
+
+// unknown says that an option does nothing, and what may have been meant.
+func (c *checker) unknown(path, name string, in map[string]option) {
+	said := path + " is not acted on by this version"
+	if near := nearest(name, slices.Sorted(maps.Keys(in))); near != "" {
+		said += "; did you mean " + near + "?"
+	}
+	c.warnings = append(c.warnings, concealAddress(said))
+}
+
+// fields looks at the fields of a log's line: their names, or a section of what they are called.
+func (c *checker) fields(path string, node *yaml.Node) {
+	for i, item := range node.Content {
+		c.item(indexed(path, i), target(item), option{kind: options})
 	}
 }
 
@@ -138,13 +164,15 @@ func (c *checker) scalar(path string, node *yaml.Node, o option) {
 		normalise(node)
 	case span:
 		c.span(path, node)
-	case section, text, password, texts, hosts, options, values, slots, patterns, anything:
+	case mode:
+		c.mode(path, node)
+	case section, text, password, texts, hosts, options, values, slots, patterns, layout, anything:
 	}
 }
 
 func (c *checker) number(path string, node *yaml.Node, o option) {
-	n, err := strconv.Atoi(strings.TrimSpace(node.Value))
-	if err != nil {
+	n, ok := wholeNumber(node.Value)
+	if !ok {
 		c.say(node, path, "%s is expected, not %s", o.expectation(), describe(node, o))
 		return
 	}
@@ -160,12 +188,31 @@ func (c *checker) number(path string, node *yaml.Node, o option) {
 	c.problems = append(c.problems, said)
 }
 
+// wholeNumber reads the integers of YAML 1.1: hexadecimal, octal with a leading 0, digits grouped by underscores.
+func wholeNumber(text string) (int, bool) {
+	text = strings.TrimSpace(text)
+	n, err := strconv.ParseInt(text, 0, 64)
+	if err != nil {
+		n, err = strconv.ParseInt(text, 10, 64)
+	}
+	return int(n), err == nil
+}
+
+func (c *checker) mode(path string, node *yaml.Node) {
+	n, ok := wholeNumber(node.Value)
+	if !ok || n < 0 || n > 0o777 {
+		c.say(node, path, "%s is expected, not %s", is(mode).expectation(), describe(node, option{}))
+		return
+	}
+	node.Tag, node.Value, node.Style = "!!int", strconv.Itoa(n), 0
+}
+
 func (c *checker) choice(path string, node *yaml.Node, o option) {
-	word := strings.ToLower(node.Value)
+	word := node.Value
 	if value, ok := truth(word); ok && node.Tag != "!!int" {
 		word = map[bool]string{true: "on", false: "off"}[value]
 	}
-	if !slices.Contains(o.words, word) {
+	if !slices.ContainsFunc(o.words, func(w string) bool { return strings.EqualFold(w, word) }) {
 		c.say(node, path, "%s is expected, not %s", o.expectation(), describe(node, o))
 		return
 	}
@@ -202,6 +249,10 @@ func (o option) expectation() string {
 		return "a section of slots by their names"
 	case patterns:
 		return "a list of sections with the properties of slots"
+	case layout:
+		return "a text with places such as %(message)s, or a list of fields,"
+	case mode:
+		return "permissions as 0644"
 	case text, handed, password, anything:
 	}
 	return "a single value"
@@ -221,7 +272,7 @@ func describe(node *yaml.Node, o option) string {
 	case node.Tag == "!!bool":
 		return node.Value
 	}
-	return fmt.Sprintf("the text %.60q", node.Value)
+	return fmt.Sprintf("the text %.60q", conceal(node.Value))
 }
 
 // indexed is the path of a member of a list, which people count from one.

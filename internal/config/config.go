@@ -2,10 +2,9 @@ package config
 
 import (
 	"cmp"
-	"fmt"
-	"os"
-	"path/filepath"
+	"errors"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -62,14 +61,6 @@ type Etcd struct {
 	ClientTLS
 }
 
-// Login is a PostgreSQL role and its password.
-type Login struct {
-	Username string
-	Password secret.Text
-	// Options are further parameters of libpq for connections of the role: sslmode, sslcert and the like.
-	Options map[string]string
-}
-
 // Option is one command line option.
 type Option struct{ Name, Value string }
 
@@ -80,36 +71,20 @@ const (
 	defaultReplication = "replicator"
 )
 
-// Source is where a configuration comes from.
-type Source struct {
-	// Path names the file; empty for none, everything then comes from the environment.
-	Path string
-	// Text is the content of the file when it was read already; nil reads it.
-	Text []byte
-	// Env is the environment of the process.
-	Env map[string]string
-	// Hostname stands in for {HOST} where the environment has none.
-	Hostname string
-}
-
-func (s Source) read() ([]byte, error) {
-	if s.Path == "" || s.Text != nil {
-		return s.Text, nil
-	}
-	text, err := os.ReadFile(filepath.Clean(s.Path))
-	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
-	}
-	return text, nil
-}
-
-// Load reads and validates a configuration. The error names the file, the line or option, and what to do.
+// Load reads and validates a configuration. The error names the file, the line or option, and what to do; it is an
+// *InvalidError where the configuration could be read.
 func Load(src Source) (Config, error) {
-	text, err := src.read()
+	t, err := read(src, src.substitute)
 	if err != nil {
 		return Config{}, err
 	}
-	return parse(filepath.Base(src.Path), string(text), src)
+	env := src.variables()
+	cfg, err := t.build(env)
+	if err != nil {
+		return Config{}, t.blame(src.Name(), err)
+	}
+	cfg.layered = func(dynamic map[string]any) (Config, []string) { return layer(cfg, t.root, dynamic, env) }
+	return cfg, nil
 }
 
 // Client is the part of a configuration that operator commands need: how to find a cluster.
@@ -118,74 +93,84 @@ type Client struct {
 	Scope     string
 	Namespace string
 	Etcd      Etcd
-	Aliases   map[string]string
+	// Ctl says how members are called.
+	Ctl     Ctl
+	Aliases map[string]string
 }
 
 // LoadClient reads the part that operator commands need. Everything else may be missing, and placeholders of
 // other options need no value.
 func LoadClient(src Source) (Client, error) {
-	text, err := src.read()
+	t, err := read(src, unset)
 	if err != nil {
 		return Client{}, err
 	}
-	tree, err := parseYAML(placeholder.ReplaceAllString(string(text), "unset"))
+	t.root, t.problems, t.warnings = clientPart(t.root), nil, nil // they are about other parts, too
+	doc, _, err := t.decode()
 	if err != nil {
-		return Client{}, fmt.Errorf("%s: %w", filepath.Base(src.Path), err)
+		return Client{}, t.blame(src.Name(), err)
 	}
-	doc, _, err := decode(clientPart(tree))
-	if err != nil {
-		return Client{}, fmt.Errorf("%s: %w", filepath.Base(src.Path), err)
-	}
-	doc.override(src.Env)
 	etcd, err := doc.etcd().config()
-	if err != nil {
-		return Client{}, err
+	if _, elsewhere := t.stores(); elsewhere != nil {
+		err = elsewhere
 	}
-	return Client{doc.Scope, cmp.Or(doc.Namespace, defaultNamespace), etcd, ParseAliases(src.Env[envAliases])}, nil
+	ctl, wrong := doc.Ctl.config(doc.RestAPI)
+	if err := errors.Join(err, wrong); err != nil {
+		return Client{}, t.blame(src.Name(), err)
+	}
+	return Client{
+		Scope: doc.Scope, Namespace: cmp.Or(doc.Namespace, defaultNamespace), Etcd: etcd, Ctl: ctl, Aliases: ParseAliases(src.Env[envAliases]),
+	}, nil
 }
 
 // clientPart leaves of a document what operator commands need.
-func clientPart(tree *yaml.Node) *yaml.Node {
-	if tree.Kind != yaml.MappingNode {
-		return tree
+func clientPart(root *yaml.Node) *yaml.Node {
+	return part(root, append(otherStores(), "scope", "namespace", "etcd", "etcd3", "ctl", "restapi")...)
+}
+
+// part is a section with some of its options only. Of the REST API operators need how to prove who they are.
+func part(section *yaml.Node, names ...string) *yaml.Node {
+	if section.Kind != yaml.MappingNode {
+		return section
 	}
-	part := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: tree.Line}
-	for i := 0; i+1 < len(tree.Content); i += 2 {
-		if slices.Contains([]string{"scope", "namespace", "etcd", "etcd3"}, tree.Content[i].Value) {
-			part.Content = append(part.Content, tree.Content[i], tree.Content[i+1])
+	some := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: section.Line}
+	for i := 0; i+1 < len(section.Content); i += 2 {
+		name, value := section.Content[i], section.Content[i+1]
+		if name.Value == "restapi" {
+			value = part(value, "authentication", "cafile")
+		}
+		if slices.Contains(names, name.Value) {
+			some.Content = append(some.Content, name, value)
 		}
 	}
-	return part
+	return some
 }
 
-func parse(name, text string, src Source) (Config, error) {
-	text, err := substitute(text, src)
-	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", name, err)
-	}
-	tree, err := parseYAML(text)
-	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", name, err)
-	}
-	cfg, err := build(tree, src.Env)
-	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", name, err)
-	}
-	cfg.layered = func(dynamic map[string]any) (Config, []string) { return layer(cfg, tree, dynamic, src.Env) }
-	return cfg, nil
-}
-
-// build makes a configuration of a document and the environment over it.
-func build(tree *yaml.Node, env map[string]string) (Config, error) {
-	doc, warnings, err := decode(tree)
+// build makes a configuration of a document.
+func (t *tree) build(env map[string]string) (Config, error) {
+	doc, warnings, err := t.decode()
 	if err != nil {
 		return Config{}, err
 	}
-	doc.override(env)
-	cfg, err := doc.config(env)
+	more, elsewhere := t.stores()
+	cfg, err := doc.config(env, elsewhere)
 	if err != nil {
 		return Config{}, err
 	}
-	cfg.Warnings = append(warnings, cfg.Warnings...)
+	cfg.Warnings = slices.Concat(warnings, more, cfg.Warnings)
 	return cfg, nil
+}
+
+// blame says of a source what is wrong with it, and where as far as that is known.
+func (t *tree) blame(source string, err error) error {
+	var problems []string
+	if known, ok := errors.AsType[*InvalidError](err); ok {
+		problems = known.Problems
+	} else {
+		problems = strings.Split(err.Error(), "\n")
+	}
+	for i, p := range problems {
+		problems[i] = concealAddress(t.locate(p))
+	}
+	return &InvalidError{Source: source, Problems: problems}
 }

@@ -35,10 +35,10 @@ type watched struct {
 	value   func(Config) any
 }
 
-// watchedOptions is in the order of a file. What is fixed while the agent runs is where it and its server are, how it
+// watchedOptions is in the order of a file, each option once. What is fixed while the agent runs is where it and its server are, how it
 // proves who it is, and which cluster it belongs to.
 func watchedOptions() []watched {
-	return slices.Concat(identityOptions(), serverOptions(), []watched{
+	return slices.Concat(identityOptions(), interfaceOptions(), serverOptions(), []watched{
 		{"bootstrap", false, func(c Config) any { return c.Bootstrap }},
 		{"watchdog", false, func(c Config) any { return c.Watchdog }},
 		{"guard", true, func(c Config) any { return c.Guard }},
@@ -59,17 +59,42 @@ func identityOptions() []watched {
 		{"postgresql.data_dir", true, func(c Config) any { return c.Postgres.DataDir }},
 		{"postgresql.bin_dir", true, func(c Config) any { return c.Postgres.BinDir }},
 		{"postgresql.pgpass", true, func(c Config) any { return c.Postgres.PgPass }},
-		{"postgresql.authentication", true, func(c Config) any {
-			return []Login{c.Postgres.Superuser, c.Postgres.Replication, c.Postgres.Rewind}
-		}},
+		{"postgresql.bin_name", true, func(c Config) any { return c.Postgres.Programs }},
+		{"postgresql.config_dir", true, func(c Config) any { return c.Postgres.ConfigDir }},
+		{"postgresql.config_base_name", true, func(c Config) any { return c.Postgres.ConfigBase }},
+		{"postgresql.database", true, func(c Config) any { return c.Postgres.Database }},
+		{"postgresql.proxy_address", true, func(c Config) any { return c.Postgres.Proxy }},
+		{"postgresql.krbsrvname", true, func(c Config) any { return c.Postgres.Kerberos }},
+		{"postgresql.use_unix_socket", true, func(c Config) any { return c.Postgres.SocketForSuperuser }},
+		{"postgresql.use_unix_socket_repl", true, func(c Config) any { return c.Postgres.SocketForReplication }},
+	}
+}
+
+// interfaceOptions are about whoever talks with the agent, and about what it says by itself.
+func interfaceOptions() []watched {
+	return []watched{
+		{"restapi.authentication", false, func(c Config) any { return c.RestAPI.Login }},
+		{"restapi.certfile, keyfile, cafile, verify_client", false, func(c Config) any { return c.RestAPI.TLS }},
+		{"restapi.allowlist", false, func(c Config) any { return c.RestAPI.Allowlist }},
+		{"restapi.allowlist_include_members", false, func(c Config) any { return c.RestAPI.AllowMembers }},
+		{"restapi.allow_from_anywhere", false, func(c Config) any { return c.RestAPI.Open }},
+		{"restapi.http_extra_headers", false, func(c Config) any { return c.RestAPI.Headers }},
+		{"restapi.https_extra_headers", false, func(c Config) any { return c.RestAPI.HTTPSHeaders }},
+		{"restapi.server_tokens", false, func(c Config) any { return c.RestAPI.ServerTokens }},
+		{"ctl", false, func(c Config) any { return c.Ctl }},
+		{"log", false, func(c Config) any { return c.Log }},
 	}
 }
 
 func serverOptions() []watched {
 	return []watched{
+		{"postgresql.authentication", false, func(c Config) any {
+			return []Login{c.Postgres.Superuser, c.Postgres.Replication, c.Postgres.Rewind}
+		}},
 		{"postgresql.parameters", false, func(c Config) any { return c.Postgres.Parameters }},
 		{"postgresql.pg_hba", false, func(c Config) any { return c.Postgres.HBA }},
 		{"postgresql.pg_ident", false, func(c Config) any { return c.Postgres.Ident }},
+		{"postgresql.*_primary, *_replica, *_standby_leader", false, func(c Config) any { return c.Postgres.ByRole }},
 		{"postgresql.custom_conf", false, func(c Config) any { return c.Postgres.CustomConf }},
 		{"postgresql.recovery_conf", false, func(c Config) any { return c.Postgres.Recovery }},
 		{"postgresql.callbacks", false, func(c Config) any { return c.Postgres.Callbacks }},

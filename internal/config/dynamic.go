@@ -29,11 +29,11 @@ func (c Config) With(dynamic map[string]any) (Config, []string) {
 	return c.layered(dynamic)
 }
 
-func layer(own Config, tree *yaml.Node, dynamic map[string]any, env map[string]string) (Config, []string) {
+func layer(own Config, root *yaml.Node, dynamic map[string]any, env map[string]string) (Config, []string) {
 	shared, _ := dynamic["postgresql"].(map[string]any)
 	remote, _ := dynamic["standby_cluster"].(map[string]any)
-	merged, warnings := overlay(tree, shared)
-	cfg, err := build(merged, env)
+	merged, warnings := overlay(root, shared)
+	cfg, err := (&tree{root: merged}).build(env)
 	if err != nil {
 		warnings = append(warnings, "of the cluster's configuration nothing in the section postgresql is used but parameters: "+err.Error())
 		cfg = own
@@ -55,19 +55,25 @@ func layer(own Config, tree *yaml.Node, dynamic map[string]any, env map[string]s
 // misspelt says what is wrong with the dynamic options outside the section postgresql. Agents act on what is left of them: a
 // synchronous_mode that cannot be read is none.
 func misspelt(dynamic map[string]any) []string {
-	var node yaml.Node
-	if err := node.Encode(whole(dynamic)); err != nil || node.Kind != yaml.MappingNode {
-		return nil
-	}
 	known := dynamicSchema(nil)
 	known["postgresql"] = is(anything) // overlay looks at it
+	problems, warnings := compare(dynamic, known)
+	var said []string
+	for _, s := range slices.Concat(problems, warnings, timing(dynamic)) {
+		said = append(said, "the cluster's configuration: "+s)
+	}
+	return said
+}
+
+// compare looks at a dynamic configuration as the schema of a file does.
+func compare(dynamic map[string]any, known map[string]option) (problems, warnings []string) {
+	var node yaml.Node
+	if err := node.Encode(whole(dynamic)); err != nil || node.Kind != yaml.MappingNode {
+		return nil, nil
+	}
 	var c checker
 	c.section("", &node, known)
-	var warnings []string
-	for _, said := range slices.Concat(c.problems, c.warnings) {
-		warnings = append(warnings, "the cluster's configuration: "+said)
-	}
-	return warnings
+	return c.problems, c.warnings
 }
 
 // whole makes integers of the whole numbers of a JSON document, which YAML would write with an exponent.
@@ -94,8 +100,8 @@ func whole(v any) any {
 }
 
 // overlay returns a copy of the tree with the options of the shared section that it does not have.
-func overlay(tree *yaml.Node, shared map[string]any) (*yaml.Node, []string) {
-	merged := copied(tree)
+func overlay(root *yaml.Node, shared map[string]any) (*yaml.Node, []string) {
+	merged := copied(root)
 	var node yaml.Node
 	if err := node.Encode(shared); err != nil || node.Kind != yaml.MappingNode {
 		return merged, nil
@@ -123,18 +129,18 @@ func overlay(tree *yaml.Node, shared map[string]any) (*yaml.Node, []string) {
 }
 
 // ownSection is a section of a tree, which is added where it is missing or empty.
-func ownSection(tree *yaml.Node, name string) *yaml.Node {
-	if own := child(tree, name); own != nil && own.Kind == yaml.MappingNode {
+func ownSection(root *yaml.Node, name string) *yaml.Node {
+	if own := child(root, name); own != nil && own.Kind == yaml.MappingNode {
 		return own
 	}
-	own := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	for i := 0; i+1 < len(tree.Content); i += 2 {
-		if tree.Content[i].Value == name {
-			tree.Content[i+1] = own
+	own := emptySection()
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value == name {
+			root.Content[i+1] = own
 			return own
 		}
 	}
-	tree.Content = append(tree.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, own)
+	root.Content = append(root.Content, nameNode(name), own)
 	return own
 }
 

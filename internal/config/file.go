@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
-
-	"github.com/pgbaton/pgbaton/internal/secret"
 )
 
 // file is the shape of the YAML document. Texts and flags that are not there are empty, false or nil.
@@ -17,7 +15,9 @@ type file struct {
 	Scope     string         `yaml:"scope"`
 	Namespace string         `yaml:"namespace"`
 	Name      string         `yaml:"name"`
-	RestAPI   endpointFile   `yaml:"restapi"`
+	RestAPI   restFile       `yaml:"restapi"`
+	Ctl       ctlFile        `yaml:"ctl"`
+	Log       logFile        `yaml:"log"`
 	Etcd      *etcdFile      `yaml:"etcd"`
 	Etcd3     *etcdFile      `yaml:"etcd3"`
 	Postgres  postgresFile   `yaml:"postgresql"`
@@ -32,22 +32,22 @@ type endpointFile struct {
 	Connect string `yaml:"connect_address"`
 }
 
-type etcdFile struct {
-	Host     string      `yaml:"host"`
-	Hosts    hostList    `yaml:"hosts"`
-	Username string      `yaml:"username"`
-	Password secret.Text `yaml:"password"`
-}
-
 type postgresFile struct {
 	endpointFile `yaml:",inline"`
 
-	DataDir        string          `yaml:"data_dir"`
-	BinDir         string          `yaml:"bin_dir"`
-	PgPass         string          `yaml:"pgpass"`
-	Parameters     map[string]any  `yaml:"parameters"`
-	HBA            []string        `yaml:"pg_hba"`
-	Ident          []string        `yaml:"pg_ident"`
+	Name           string            `yaml:"name"`
+	Proxy          string            `yaml:"proxy_address"`
+	Database       string            `yaml:"database"`
+	DataDir        string            `yaml:"data_dir"`
+	ConfigDir      string            `yaml:"config_dir"`
+	ConfigBase     string            `yaml:"config_base_name"`
+	BinDir         string            `yaml:"bin_dir"`
+	BinName        map[string]string `yaml:"bin_name"`
+	PgPass         string            `yaml:"pgpass"`
+	Kerberos       string            `yaml:"krbsrvname"`
+	SocketSuper    bool              `yaml:"use_unix_socket"`
+	SocketRepl     bool              `yaml:"use_unix_socket_repl"`
+	rolesFile      `yaml:",inline"`
 	CustomConf     string          `yaml:"custom_conf"`
 	RecoveryConf   map[string]any  `yaml:"recovery_conf"`
 	Callbacks      map[string]line `yaml:"callbacks"`
@@ -61,18 +61,13 @@ type postgresFile struct {
 	BaseBackup     optionList      `yaml:"basebackup"`
 	RemoveFailed   bool            `yaml:"remove_data_directory_on_rewind_failure"`
 	RemoveDiverged bool            `yaml:"remove_data_directory_on_diverged_timelines"`
-	Authentication struct {
-		Superuser   loginFile `yaml:"superuser"`
-		Replication loginFile `yaml:"replication"`
-		Rewind      loginFile `yaml:"rewind"`
-	} `yaml:"authentication"`
+	Authentication *loginsFile     `yaml:"authentication"`
+	// These are logins as they stood before there was a section authentication.
+	OlderSuperuser   loginFile  `yaml:"superuser"`
+	OlderReplication loginFile  `yaml:"replication"`
+	OlderRewind      *loginFile `yaml:"pg_rewind"`
 	// Others are the sections of methods, among what is not known.
 	Others map[string]yaml.Node `yaml:",inline"`
-}
-
-type loginFile struct {
-	Username string      `yaml:"username"`
-	Password secret.Text `yaml:"password"`
 }
 
 type bootstrapFile struct {
@@ -153,33 +148,6 @@ func scalarText(node *yaml.Node) string {
 	return node.Value
 }
 
-// hostList is a list of host:port, written as a YAML list or as one text with commas.
-type hostList []string
-
-// UnmarshalYAML accepts both forms.
-func (h *hostList) UnmarshalYAML(node *yaml.Node) error {
-	if node.Kind == yaml.ScalarNode {
-		*h = splitHosts(node.Value)
-		return nil
-	}
-	var list []string
-	if err := node.Decode(&list); err != nil {
-		return err
-	}
-	*h = list
-	return nil
-}
-
-func splitHosts(text string) []string {
-	var hosts []string
-	for part := range strings.SplitSeq(strings.Trim(text, "[] "), ",") {
-		if part = strings.Trim(part, ` '"`); part != "" {
-			hosts = append(hosts, part)
-		}
-	}
-	return hosts
-}
-
 // parseYAML reads a document into its tree. An empty file is an empty section.
 func parseYAML(source string) (*yaml.Node, error) {
 	var document yaml.Node
@@ -192,30 +160,34 @@ func parseYAML(source string) (*yaml.Node, error) {
 	return target(document.Content[0]), nil
 }
 
+// notYAML hides the name of an alias: it may be a password that begins with an asterisk.
 func notYAML(err error) error {
+	if strings.Contains(err.Error(), "unknown anchor") {
+		return errors.New("this is not the YAML of a configuration: an alias stands for nothing; write a text that begins with * in quotes")
+	}
 	return fmt.Errorf("this is not the YAML of a configuration: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 }
 
 // decode checks a tree and reads it. It returns what is worth a warning; the error lists everything that is wrong.
-func decode(tree *yaml.Node) (file, []string, error) {
-	var c checker
-	c.section("", tree, schema(findWays(tree)).in)
+func (t *tree) decode() (file, []string, error) {
+	c := checker{place: t.place}
+	c.section("", t.root, schema(findWays(t.root)).in)
 	slices.Sort(c.warnings)
-	if len(c.problems) > 0 {
-		return file{}, nil, errors.New(strings.Join(c.problems, "; "))
+	if problems := slices.Concat(c.problems, t.problems); len(problems) > 0 {
+		return file{}, nil, &InvalidError{Problems: problems}
 	}
 	var doc file
-	if err := tree.Decode(&doc); err != nil {
+	if err := t.root.Decode(&doc); err != nil {
 		return file{}, nil, notYAML(err)
 	}
-	return doc, c.warnings, nil
+	return doc, append(c.warnings, t.warnings...), nil
 }
 
 var placeholder = regexp.MustCompile(`\{[A-Z][A-Z0-9_]*\}`)
 
 // substitute replaces {NAME} by the environment variable NAME before the text is parsed: with the braces it
 // would not be YAML. Comments are left alone.
-func substitute(text string, src Source) (string, error) {
+func (s Source) substitute(text string) (string, error) {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		if strings.HasPrefix(strings.TrimSpace(line), "#") {
@@ -224,11 +196,11 @@ func substitute(text string, src Source) (string, error) {
 		var missing string
 		lines[i] = placeholder.ReplaceAllStringFunc(line, func(found string) string {
 			name := strings.Trim(found, "{}")
-			if value := src.Env[name]; value != "" {
+			if value := s.Env[name]; value != "" {
 				return value
 			}
-			if name == "HOST" && src.Hostname != "" {
-				return src.Hostname
+			if name == "HOST" && s.Hostname != "" {
+				return s.Hostname
 			}
 			missing = name
 			return found
@@ -239,3 +211,6 @@ func substitute(text string, src Source) (string, error) {
 	}
 	return strings.Join(lines, "\n"), nil
 }
+
+// unset is substitute for whoever needs none of the values.
+func unset(text string) (string, error) { return placeholder.ReplaceAllString(text, "unset"), nil }

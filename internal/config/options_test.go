@@ -161,7 +161,7 @@ func TestWrongValues(t *testing.T) {
 		{"postgresql: {parameters: {work_mem: [1]}}", "postgresql.parameters.work_mem: a single value is expected, not a list"},
 		{"postgresql: {pg_hba: [{local: all}]}", "postgresql.pg_hba[1]: a single value is expected, not a section"},
 		{"postgresql: {use_pg_rewind: 2}", "postgresql.use_pg_rewind: true or false is expected, not the number 2"},
-		{"postgresql: {authentication: {superuser: {password: [hidden]}}}", "password: a single value is expected, not a list"},
+		{"postgresql: {authentication: {rewind: {password: [hidden]}}}", "password: a single value is expected, not a list"},
 		{"postgresql: {authentication: {superuser: hidden}}", "superuser: a section with options of its own is expected, not what stands there"},
 		{"bootstrap: {dcs: {ttl: long}}", `bootstrap.dcs.ttl: a whole number, 20 or more, is expected, not the text "long"`},
 		{"bootstrap: {dcs: {synchronous_mode: sometimes}}", "bootstrap.dcs.synchronous_mode: one of on, off, quorum is expected"},
@@ -398,7 +398,7 @@ func TestDiff(t *testing.T) {
 		{"  custom_conf:", "  parameters: {work_mem: 1MB}\n  custom_conf:", []string{"postgresql.parameters"}, nil},
 		{"ttl: 30", "ttl: 60", []string{"bootstrap"}, nil},
 		{"127.0.0.1:8008", "127.0.0.1:8009", nil, []string{"restapi.listen", "restapi.connect_address"}},
-		{"{password: s}", "{password: other}", nil, []string{"postgresql.authentication"}},
+		{"{password: s}", "{password: other}", []string{"postgresql.authentication"}, nil},
 		{"data_dir: /data", "data_dir: /data2", nil, []string{"postgresql.data_dir"}},
 		{"127.0.0.1:2379", "127.0.0.1:2378", nil, []string{"etcd"}},
 	} {

@@ -73,6 +73,11 @@ func CallbackEvents() []string {
 	return []string{"on_start", "on_stop", "on_restart", "on_reload", "on_role_change"}
 }
 
+// programNames are those of PostgreSQL's programs that may be called otherwise.
+func programNames() []string {
+	return []string{"pg_ctl", "initdb", "pg_controldata", "pg_basebackup", "postgres", "pg_isready", "pg_rewind"}
+}
+
 // Bootstrap configures the birth of a cluster.
 type Bootstrap struct {
 	// DCS is the first dynamic configuration.
@@ -95,40 +100,42 @@ const (
 	leastStart   = 1
 )
 
-func (p place) postgres(f postgresFile, etcd []string) (Postgres, error) {
+func (p place) postgres(f postgresFile, etcd []string, letsIn bool) (Postgres, error) {
 	at, err := p.endpoint("postgresql", f.endpointFile, 5432, etcd)
-	auth := f.Authentication
 	pg := Postgres{
-		Endpoint:       at,
-		DataDir:        p.inVolume(f.DataDir),
-		BinDir:         f.BinDir,
-		PgPass:         p.inVolume(f.PgPass),
-		Superuser:      Login{Username: cmp.Or(auth.Superuser.Username, defaultSuperuser), Password: auth.Superuser.Password},
-		Replication:    Login{Username: cmp.Or(auth.Replication.Username, defaultReplication), Password: auth.Replication.Password},
-		Rewind:         Login{Username: auth.Rewind.Username, Password: auth.Rewind.Password},
-		Database:       defaultDatabase,
-		ConfigBase:     defaultConfigBase,
-		RoleSettings:   RoleSettings{Parameters: f.Parameters, HBA: f.HBA, Ident: f.Ident},
-		CustomConf:     p.inVolume(f.CustomConf),
-		Recovery:       f.RecoveryConf,
-		PrePromote:     Command(f.PrePromote),
-		BeforeStop:     Command(f.BeforeStop),
-		StartTimeout:   max(seconds(f.StartTimeout, defaultStart), leastStart*time.Second),
-		UseRewind:      f.UseRewind == nil || *f.UseRewind,
-		RewindOptions:  f.Rewind,
-		RemoveFailed:   f.RemoveFailed,
-		RemoveDiverged: f.RemoveDiverged,
+		Endpoint:             at,
+		DataDir:              p.inVolume(f.DataDir),
+		BinDir:               f.BinDir,
+		PgPass:               p.inVolume(f.PgPass),
+		Database:             cmp.Or(f.Database, defaultDatabase),
+		ConfigDir:            p.inVolume(f.ConfigDir),
+		ConfigBase:           cmp.Or(f.ConfigBase, defaultConfigBase),
+		Programs:             f.BinName,
+		Kerberos:             f.Kerberos,
+		SocketForSuperuser:   f.SocketSuper,
+		SocketForReplication: f.SocketRepl,
+		RoleSettings:         RoleSettings{Parameters: f.Parameters, HBA: f.HBA, Ident: f.Ident},
+		ByRole:               f.byRole(),
+		CustomConf:           p.inVolume(f.CustomConf),
+		Recovery:             f.RecoveryConf,
+		PrePromote:           Command(f.PrePromote),
+		BeforeStop:           Command(f.BeforeStop),
+		StartTimeout:         max(seconds(f.StartTimeout, defaultStart), leastStart*time.Second),
+		UseRewind:            f.rewinds(),
+		RewindOptions:        f.Rewind,
+		RemoveFailed:         f.RemoveFailed,
+		RemoveDiverged:       f.RemoveDiverged,
 	}
+	pg.Superuser, pg.Replication, pg.Rewind = f.logins()
 	for event, c := range f.Callbacks {
 		if pg.Callbacks == nil {
 			pg.Callbacks = map[string]Command{}
 		}
 		pg.Callbacks[event] = Command(c)
 	}
-	if pg.Rewind.Username == "" {
-		pg.Rewind = pg.Superuser
-	}
-	problems := []error{err, f.checkPaths(), pg.checkPasswords(), f.checkOptions()}
+	var proxy error
+	pg.Proxy, proxy = f.proxy(at.Port)
+	problems := []error{err, proxy, f.checkPaths(), pg.checkPasswords(letsIn), f.checkOptions()}
 	pg.CloneMethods, err = f.cloneMethods(f.methodNames())
 	pg.RemoteMethods = pg.CloneMethods
 	problems = append(problems, err)
@@ -136,26 +143,38 @@ func (p place) postgres(f postgresFile, etcd []string) (Postgres, error) {
 	return pg, errors.Join(problems...)
 }
 
+// rewinds is use_pg_rewind. In older files a login for it says that it is to be used, and the lack of one that it is not.
+func (f postgresFile) rewinds() bool {
+	older := f.Authentication == nil && (f.OlderSuperuser.Username != "" || f.OlderReplication.Username != "")
+	switch {
+	case f.UseRewind != nil:
+		return *f.UseRewind
+	case older:
+		return f.OlderRewind != nil
+	}
+	return true
+}
+
+func (f postgresFile) proxy(port int) (string, error) {
+	if f.Proxy == "" {
+		return "", nil
+	}
+	at, err := hostPort(f.Proxy, port)
+	if err != nil {
+		return "", fmt.Errorf("postgresql.proxy_address: %w", err)
+	}
+	return at, nil
+}
+
 func (f postgresFile) checkPaths() error {
 	problems := []error{required("postgresql.data_dir", f.DataDir, "an absolute path")}
-	for path, value := range map[string]string{"data_dir": f.DataDir, "custom_conf": f.CustomConf} {
+	for path, value := range map[string]string{"data_dir": f.DataDir, "custom_conf": f.CustomConf, "config_dir": f.ConfigDir} {
 		if value != "" && !filepath.IsAbs(value) {
 			problems = append(problems, fmt.Errorf("postgresql.%s: %q is not an absolute path", path, value))
 		}
 	}
-	return errors.Join(problems...)
-}
-
-func (pg Postgres) checkPasswords() error {
-	var problems []error
-	for _, l := range []struct {
-		path string
-		Login
-	}{{"superuser", pg.Superuser}, {"replication", pg.Replication}, {"rewind", pg.Rewind}} {
-		if l.Password == "" {
-			problems = append(problems, fmt.Errorf("postgresql.authentication.%s.password is missing: set it or PATRONI_%s_PASSWORD",
-				l.path, strings.ToUpper(l.path)))
-		}
+	if strings.ContainsAny(f.ConfigBase, "/") {
+		problems = append(problems, fmt.Errorf("postgresql.config_base_name: %q is a path; give the name of the file without .conf", f.ConfigBase))
 	}
 	return errors.Join(problems...)
 }

@@ -1,6 +1,13 @@
 package config
 
-import "github.com/pgbaton/pgbaton/internal/secret"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/secret"
+)
 
 // RestAPI configures the REST API of an agent.
 type RestAPI struct {
@@ -88,4 +95,86 @@ type Ctl struct {
 
 	// Login is what is sent; that of the REST API where the section ctl names none.
 	Login BasicLogin
+}
+
+type restFile struct {
+	endpointFile `yaml:",inline"`
+
+	Login        basicFile         `yaml:"authentication"`
+	Cert         string            `yaml:"certfile"`
+	Key          string            `yaml:"keyfile"`
+	KeyPassword  secret.Text       `yaml:"keyfile_password"`
+	CA           string            `yaml:"cafile"`
+	Ciphers      string            `yaml:"ciphers"`
+	Verify       string            `yaml:"verify_client"`
+	Allowlist    hostList          `yaml:"allowlist"`
+	AllowMembers bool              `yaml:"allowlist_include_members"`
+	Open         bool              `yaml:"allow_from_anywhere"`
+	Headers      map[string]string `yaml:"http_extra_headers"`
+	HTTPSHeaders map[string]string `yaml:"https_extra_headers"`
+	Tokens       string            `yaml:"server_tokens"`
+}
+
+type basicFile struct {
+	Username string      `yaml:"username"`
+	Password secret.Text `yaml:"password"`
+}
+
+type ctlFile struct {
+	Insecure    bool        `yaml:"insecure"`
+	CA          string      `yaml:"cacert"`
+	Cert        string      `yaml:"certfile"`
+	Key         string      `yaml:"keyfile"`
+	KeyPassword secret.Text `yaml:"keyfile_password"`
+	Login       basicFile   `yaml:"authentication"`
+}
+
+// verifyWords are the values of verify_client in the order of their constants, tokenWords those of server_tokens.
+func verifyWords() []string { return []string{"none", "optional", "required"} }
+func tokenWords() []string  { return []string{"original", "productonly", "minimal"} }
+
+// chosen is the place of a word among others; the first where it is not there.
+func chosen(word string, words []string) int {
+	return max(slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, word) }), 0)
+}
+
+// config is everything but the endpoint.
+func (f restFile) config(at Endpoint) (RestAPI, []string, error) {
+	r := RestAPI{
+		Endpoint: at, Login: BasicLogin(f.Login),
+		TLS: ServerTLS{
+			Cert: f.Cert, Key: f.Key, KeyPassword: f.KeyPassword, CA: f.CA, Ciphers: f.Ciphers,
+			Verify: VerifyClient(chosen(f.Verify, verifyWords())),
+		},
+		Allowlist: f.Allowlist, AllowMembers: f.AllowMembers, Open: f.Open, Headers: f.Headers, HTTPSHeaders: f.HTTPSHeaders,
+		ServerTokens: ServerTokens(chosen(f.Tokens, tokenWords())),
+	}
+	var warnings []string
+	if !r.TLS.On() && (f.Key != "" || f.CA != "" || r.TLS.Verify != VerifyNone) {
+		warnings = append(warnings, "restapi.certfile is missing, so that no TLS is spoken and keyfile, cafile and verify_client do nothing")
+	}
+	return r, warnings, f.Login.whole("restapi.authentication")
+}
+
+// whole refuses half a login: everybody would be let in where somebody meant a password to be asked for.
+func (f basicFile) whole(path string) error {
+	switch {
+	case f.Username == "" && f.Password != "":
+		return fmt.Errorf("%s.username is missing beside the password", path)
+	case f.Username != "" && f.Password == "":
+		return fmt.Errorf("%s.password is missing beside the user name", path)
+	}
+	return nil
+}
+
+// config completes what the section ctl does not say by what the section restapi does.
+func (f ctlFile) config(rest restFile) (Ctl, error) {
+	c := Ctl{
+		Login:     BasicLogin(f.Login),
+		ClientTLS: ClientTLS{CA: cmp.Or(f.CA, rest.CA), Cert: f.Cert, Key: f.Key, KeyPassword: f.KeyPassword, Insecure: f.Insecure},
+	}
+	if c.Login == (BasicLogin{}) {
+		c.Login = BasicLogin(rest.Login)
+	}
+	return c, f.Login.whole("ctl.authentication")
 }

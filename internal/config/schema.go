@@ -21,6 +21,8 @@ const (
 	span                 // a time: seconds, or with a unit that PostgreSQL knows
 	slots                // a section of replication slots by name
 	patterns             // a list of what slots have in common
+	layout               // a format of lines, or a list of fields
+	mode                 // permissions of a file, octal where they begin with 0
 	anything             // not looked at here
 )
 
@@ -47,14 +49,17 @@ func clamped(least int) option {
 func oneOf(words ...string) option   { return option{kind: choice, words: words} }
 func of(in map[string]option) option { return option{in: in} }
 
-// schema are the options that are acted on (Patroni documentation, "YAML Configuration Settings"). Everything else
-// that a file has is worth a warning, since somebody meant it to do something. ways are the names of the methods
-// that have sections of their own.
+// schema are the options that are acted on (Patroni documentation, "YAML Configuration Settings"), and those that have no
+// meaning here but do no harm. Everything else that a file has is worth a warning, since somebody meant it to do
+// something. ways are the names of the methods that have sections of their own.
 func schema(ways waysIn) option {
-	etcd := of(map[string]option{"host": is(text), "hosts": is(hosts), "username": is(text), "password": is(password)})
-	return of(map[string]option{
+	etcd := of(etcdSchema())
+	all := map[string]option{
 		"scope": is(text), "namespace": is(text), "name": is(text), "guard": is(flag),
-		"restapi":    of(map[string]option{"listen": is(text), "connect_address": is(text)}),
+		"thread_pool_size": is(anything), "thread_stack_size": is(anything), // there are no such threads
+		"restapi":    of(restSchema()),
+		"ctl":        of(ctlSchema()),
+		"log":        of(logSchema()),
 		"etcd":       etcd,
 		"etcd3":      etcd,
 		"postgresql": of(postgresSchema(ways.clone)),
@@ -63,16 +68,73 @@ func schema(ways waysIn) option {
 			"mode": oneOf(watchdogWords()...), "device": is(text), "driver": is(text), "safety_margin": atLeast(-1),
 		}),
 		"tags": of(tagSchema()),
-	})
+	}
+	for _, store := range otherStores() {
+		all[store] = is(anything) // where there is no etcd, config says so
+	}
+	return of(all)
+}
+
+func basicLogin() option {
+	return of(map[string]option{"username": is(text), "password": is(password)})
+}
+
+func restSchema() map[string]option {
+	return map[string]option{
+		"listen": is(text), "connect_address": is(text), "authentication": basicLogin(),
+		"certfile": is(text), "keyfile": is(text), "keyfile_password": is(password), "cafile": is(text), "ciphers": is(text),
+		"verify_client": oneOf(verifyWords()...), "server_tokens": oneOf(tokenWords()...),
+		"allowlist": is(hosts), "allowlist_include_members": is(flag), "allow_from_anywhere": is(flag),
+		"http_extra_headers": of(map[string]option{others: is(text)}), "https_extra_headers": of(map[string]option{others: is(text)}),
+		"request_queue_size": within(0, 4096), "thread_pool_size": is(anything), // accepted without a meaning: connections wait in the kernel
+	}
+}
+
+func ctlSchema() map[string]option {
+	return map[string]option{
+		"insecure": is(flag), "cacert": is(text), "certfile": is(text), "keyfile": is(text), "keyfile_password": is(password),
+		"authentication": basicLogin(),
+	}
+}
+
+func logSchema() map[string]option {
+	return map[string]option{
+		"type": oneOf("plain", "json"), "level": oneOf(levelWords()...), "traceback_level": oneOf("ERROR", "DEBUG"), "format": is(layout),
+		"dateformat": is(text), "static_fields": is(values), "max_queue_size": atLeast(1), "dir": is(text), "mode": is(mode),
+		"file_size": within(0, 1<<40), "file_num": atLeast(0), "loggers": of(map[string]option{others: oneOf(levelWords()...)}),
+		"deduplicate_heartbeat_logs": is(flag),
+	}
+}
+
+// etcdSchema: the password may stand in an address, too.
+func etcdSchema() map[string]option {
+	return map[string]option{
+		"host": is(text), "hosts": is(hosts), "port": within(1, 65535), "protocol": oneOf("http", "https"), "url": is(password), "proxy": is(password),
+		"use_proxies": is(flag), "srv": is(text), "discovery_srv": is(text), "srv_domain": is(text), "srv_suffix": is(text),
+		"username": is(text), "password": is(password), "cacert": is(text), "cert": is(text), "key": is(text),
+	}
 }
 
 func postgresSchema(clone []string) map[string]option {
-	login := of(map[string]option{"username": is(text), "password": is(password)})
+	login := map[string]option{}
+	for _, name := range loginOptions() {
+		login[name] = is(text)
+	}
+	login["password"], login["sslpassword"] = is(password), is(password)
+	programs := map[string]option{}
+	for _, name := range programNames() {
+		programs[name] = is(text)
+	}
 	all := sharedSchema(clone)
 	maps.Copy(all, map[string]option{
-		"listen": is(text), "connect_address": is(text), "data_dir": is(text), "bin_dir": is(text), "pgpass": is(text),
-		"authentication": of(map[string]option{"superuser": login, "replication": login, "rewind": login}),
+		"name": is(text), "listen": is(text), "connect_address": is(text), "proxy_address": is(text), "data_dir": is(text), "bin_dir": is(text),
+		"bin_name": of(programs), "pgpass": is(text), "config_dir": is(text), "config_base_name": is(text), "database": is(text),
+		"krbsrvname": is(text), "use_unix_socket": is(flag), "use_unix_socket_repl": is(flag),
+		"authentication": of(map[string]option{"superuser": of(login), "replication": of(login), "rewind": of(login)}),
 	})
+	for _, older := range []string{"superuser", "replication", "pg_rewind"} {
+		all[older] = of(login) // where there is no section authentication
+	}
 	return all
 }
 
@@ -101,6 +163,9 @@ func sharedSchema(clone []string) map[string]option {
 
 		"remove_data_directory_on_rewind_failure":     is(flag),
 		"remove_data_directory_on_diverged_timelines": is(flag),
+	}
+	for _, role := range roleSuffixes() {
+		all["parameters"+role], all["pg_hba"+role], all["pg_ident"+role] = is(values), is(texts), is(texts)
 	}
 	addMethods(all, clone, map[string]option{"keep_data": is(flag)})
 	return all

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,40 +14,52 @@ import (
 	"github.com/pgbaton/pgbaton/internal/guc"
 )
 
-// config turns the document into a Config. All problems are reported at once, each with the option's path.
-func (f *file) config(env map[string]string) (Config, error) {
+// config turns the document into a Config. All problems are reported at once, each with the option's path. elsewhere says
+// that the document wants another coordination store than etcd.
+func (f *file) config(env map[string]string, elsewhere error) (Config, error) {
 	p := place{env: env, aliases: ParseAliases(env[envAliases])}
+	name := cmp.Or(f.Name, f.Postgres.Name)
 	cfg := Config{
 		Scope:     f.Scope,
 		Namespace: cmp.Or(f.Namespace, defaultNamespace),
-		Name:      f.Name,
+		Name:      name,
 		Watchdog:  f.Watchdog.config(),
 		Aliases:   p.aliases,
 	}
-	cfg.Tags, cfg.Warnings = publishedTags(f.Tags)
-	var err error
 	problems := []error{
 		required("scope", f.Scope, "the name of the cluster"),
 		named("scope", f.Scope),
-		required("name", f.Name, "a name for this member that no other member has"),
-		memberNamed(f.Name),
+		required("name", name, "a name for this member that no other member has"),
+		memberNamed(name),
 	}
 	collect := func(e error) { problems = append(problems, e) }
+	warn := func(more []string) { cfg.Warnings = append(cfg.Warnings, more...) }
+	var err error
+	var warnings []string
+	cfg.Tags, warnings = publishedTags(f.Tags)
+	warn(warnings)
 	cfg.Guard, err = guardWanted(f.Guard, env)
 	collect(err)
 	cfg.Etcd, err = f.etcd().config()
+	if elsewhere != nil {
+		err = elsewhere
+	}
 	collect(err)
-	cfg.RestAPI.Endpoint, err = p.endpoint("restapi", f.RestAPI, 8008, cfg.Etcd.Hosts)
+	at, err := p.endpoint("restapi", f.RestAPI.endpointFile, 8008, cfg.Etcd.Hosts)
 	collect(err)
-	cfg.Postgres, err = p.postgres(f.Postgres, cfg.Etcd.Hosts)
+	cfg.RestAPI, warnings, err = f.RestAPI.config(at)
+	warn(warnings)
 	collect(err)
-	cfg.Postgres.SocketDir = p.socketDir(f.Name)
+	cfg.Ctl, err = f.Ctl.config(f.RestAPI)
+	collect(err)
+	cfg.Log, warnings = f.Log.config(p.inVolume)
+	warn(warnings)
+	cfg.Postgres, err = p.postgres(f.Postgres, cfg.Etcd.Hosts, f.letsIn())
+	collect(err)
+	cfg.Postgres.SocketDir = p.socketDir(name)
 	cfg.Bootstrap, err = f.Bootstrap.config()
 	collect(err)
-	if err := errors.Join(problems...); err != nil {
-		return Config{}, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
-	}
-	return cfg, nil
+	return cfg, invalid("", problems...)
 }
 
 func required(path, value, what string) error {
@@ -74,25 +85,6 @@ func memberNamed(name string) error {
 		return fmt.Errorf("name: %s stands for no member at all in synchronous mode: give another name", name)
 	}
 	return named("name", name)
-}
-
-func (e etcdFile) config() (Etcd, error) {
-	hosts := []string(e.Hosts)
-	if len(hosts) == 0 && e.Host != "" {
-		hosts = []string{e.Host}
-	}
-	if len(hosts) == 0 {
-		return Etcd{}, errors.New("etcd.hosts is missing: give the host:port of each etcd member")
-	}
-	for i, h := range hosts {
-		if !strings.Contains(h, ":") {
-			hosts[i] = h + ":2379"
-		}
-		if _, _, err := net.SplitHostPort(hosts[i]); err != nil {
-			return Etcd{}, fmt.Errorf("etcd.hosts: %q is not host:port", h)
-		}
-	}
-	return Etcd{Hosts: hosts, Username: e.Username, Password: e.Password}, nil
 }
 
 // place is where the task runs, as its platform describes it.
