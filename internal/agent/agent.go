@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,8 @@ type Config struct {
 	Name, Scope     string
 	Tags            cluster.Tags
 	ConnURL, APIURL string
+	// ProxyURL is that of a connection pool in front of the server; empty for none.
+	ProxyURL string
 	// Dynamic is the dynamic configuration to begin with, where the DCS has none yet.
 	Dynamic map[string]any
 	// Keep is told of a dynamic configuration that came into force, for the next life. Nil keeps nothing.
@@ -38,8 +41,8 @@ type Config struct {
 	Watchdog  Watchdog
 	Callbacks Callbacks
 	Manager   Manager
-	// Reread reads the configuration again. Of what it returns only the tags and what concerns the server comes into
-	// force. An error leaves everything as it is. Nil stands for a configuration that never changes.
+	// Reread reads the configuration again. Of what it returns only the tags, the address of the API and what concerns the
+	// server comes into force. An error leaves everything as it is. Nil stands for a configuration that never changes.
 	Reread func(ctx context.Context) (Config, error)
 }
 
@@ -160,10 +163,20 @@ func (a *Agent) unique(ctx context.Context) error {
 		return nil
 	}
 	m, known := c.Member(a.cfg.Name)
-	if known && m.APIURL != a.cfg.APIURL && a.peers.Alive(ctx, m) {
+	if known && !sameHost(m.APIURL, a.cfg.APIURL) && a.peers.Alive(ctx, m) {
 		return fmt.Errorf("a member named %s runs already at %s: give this one another name", a.cfg.Name, m.APIURL)
 	}
 	return nil
+}
+
+// sameHost reports whether two addresses are of one host and port, whatever is spoken there: TLS may have been turned on.
+func sameHost(a, b string) bool {
+	one, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	other, err := url.Parse(b)
+	return err == nil && one.Host == other.Host
 }
 
 // maxAgain bounds how often a tick may follow the last one at once, so that a rule that never settles costs a

@@ -157,7 +157,7 @@ func sameBut(a, b cluster.Member) bool {
 // document is what the member says of itself.
 func (a *Agent) document(s *health.Snapshot) cluster.Member {
 	m := cluster.Member{
-		Name: a.cfg.Name, ConnURL: a.cfg.ConnURL, APIURL: a.cfg.APIURL, State: s.State, Role: s.Role, AgentVersion: Version,
+		Name: a.cfg.Name, ConnURL: a.cfg.ConnURL, APIURL: a.cfg.APIURL, State: s.State, Role: s.Role, AgentVersion: Version, ProxyURL: a.cfg.ProxyURL,
 		Tags: a.announcedTags(), PendingRestart: len(s.Server.Pending) > 0, Pending: s.Server.Pending,
 		Restart: s.Restart, Pause: s.Settings.Pause,
 	}

@@ -63,6 +63,8 @@ type Member struct {
 	Role    Role   `json:"role,omitempty"`
 	// AgentVersion is the version of the agent, comparable with Patroni's.
 	AgentVersion string `json:"version,omitempty"`
+	// ProxyURL is where a connection pool in front of the server is reached.
+	ProxyURL string `json:"proxy_url,omitempty"`
 	// CheckpointAfterPromote is only ever false: the leader has not finished the checkpoint that
 	// makes its control file safe to rewind from. Nil says it has, or the member is no leader.
 	CheckpointAfterPromote *bool `json:"checkpoint_after_promote,omitempty"`

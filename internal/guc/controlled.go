@@ -202,7 +202,7 @@ func (c control) choose(given Settings) (string, []string) {
 }
 
 func refused(name, value, instead string) string {
-	return fmt.Sprintf("parameter %s = %s cannot be used in a cluster, %s is used instead", name, value, instead)
+	return fmt.Sprintf("parameter %s = %.80s cannot be used in a cluster, %s is used instead", name, value, instead)
 }
 
 // The WAL of one segment in megabytes, and how much of it is kept unless configured.

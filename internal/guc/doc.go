@@ -2,10 +2,10 @@
 // is written, read, compared and rendered, and which settings belong to the cluster rather than to one
 // member.
 //
-// It knows PostgreSQL's number syntax with units, the quoting of its configuration files, and the
-// settings that all members must agree on, with their defaults and least values. It refuses to know
-// where values come from, and it does not list PostgreSQL's some 350 settings: which of them a server
-// has, that server answers best.
+// It knows PostgreSQL's number syntax with units, the quoting of its configuration files, which settings
+// the versions have and within what bounds, and those that all members must agree on, with their
+// defaults and least values. It refuses to know where values come from. What its table does not know of a
+// server, a fork's or a later version's settings, that server answers best.
 //
 // # Three places for a setting
 //

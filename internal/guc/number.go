@@ -1,6 +1,7 @@
 package guc
 
 import (
+	"errors"
 	"math"
 	"regexp"
 	"strconv"
@@ -29,16 +30,21 @@ func begins(word, text string) bool { return strings.HasPrefix(word, text) }
 // and hexadecimal ("0x…") numbers, fractions and units. The bool is false when the text is not such a
 // number, has a unit of another kind, or leaves 32 bits: PostgreSQL refuses the same.
 func ParseInteger(text, unit string) (int64, bool) {
+	v, ok := parseWhole(text, unit)
+	if !ok || v < math.MinInt32 || v > math.MaxInt32 {
+		return 0, false
+	}
+	return int64(v), true
+}
+
+// parseWhole reads an integer setting that may be greater than PostgreSQL takes.
+func parseWhole(text, unit string) (float64, bool) {
 	v, suffix, ok := splitInteger(strings.TrimSpace(text))
 	if !ok {
 		return 0, false
 	}
 	v, ok = inBaseUnit(v, suffix, unit)
-	v = math.RoundToEven(v)
-	if !ok || v < math.MinInt32 || v > math.MaxInt32 {
-		return 0, false
-	}
-	return int64(v), true
+	return math.RoundToEven(v), ok
 }
 
 // ParseReal reads a floating-point setting and returns it in the base unit of the setting.
@@ -65,7 +71,7 @@ func splitInteger(text string) (v float64, unit string, ok bool) {
 	}
 	// Base 0 reads "0x1f" and "010" as C does, and refuses "08" as PostgreSQL does.
 	n, err := strconv.ParseInt(digits, 0, 64)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // beyond its range it is the greatest, which nothing takes
 		return 0, "", false
 	}
 	return float64(n), strings.TrimSpace(rest), true

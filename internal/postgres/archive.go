@@ -105,7 +105,7 @@ func (s *Server) configured(ctx context.Context, name string) (string, error) {
 	out, err := command{
 		op:   "look up " + name,
 		path: s.binaries().Path("postgres"),
-		args: []string{"-D", s.dir, "--config-file=" + filepath.Join(s.dir, confName), "-C", name},
+		args: append(s.serverArgs(s.dir, s.files(s.dir).conf), "-C", name),
 		env:  []string{"LC_ALL=C"},
 	}.run(ctx)
 	return strings.TrimSuffix(out, "\n"), err

@@ -130,7 +130,7 @@ func (s *Server) attendedArgs(dir, folder string, control Control) []string {
 	s.mu.Lock()
 	plan := s.plan
 	s.mu.Unlock()
-	args := append([]string{"-D", dir, "--config-file=" + filepath.Join(dir, confName)}, arguments(plan.AtLeast(control.Limits))...)
+	args := append(s.serverArgs(dir, s.files(dir).conf), arguments(plan.AtLeast(control.Limits))...)
 	return append(args,
 		"--listen_addresses=", "--unix_socket_directories="+socketList(folder), "--unix_socket_permissions=0700", "--port="+strconv.Itoa(s.cfg.Port),
 		"--hba_file="+filepath.Join(folder, attendedHBAName), "--ssl=off", "--hot_standby=off", "--recovery_target_action=promote",

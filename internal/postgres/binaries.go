@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,16 @@ import (
 type Binaries struct {
 	// Dir is their folder.
 	Dir string
-	// Major is their major version.
-	Major int
+	// Major is their major version, and Version the whole one as server_version_num: 150004.
+	Major, Version int
+	// Names are those of programs that are called otherwise.
+	Names map[string]string
 }
 
-// Path returns the path of one program.
-func (b Binaries) Path(program string) string { return filepath.Join(b.Dir, program) }
+// Path returns the path of one program, by the name that PostgreSQL gives it.
+func (b Binaries) Path(program string) string { return filepath.Join(b.Dir, b.name(program)) }
+
+func (b Binaries) name(program string) string { return cmp.Or(b.Names[program], program) }
 
 // Has reports whether a program is installed.
 func (b Binaries) Has(program string) bool {
@@ -37,24 +42,30 @@ func (b Binaries) Has(program string) bool {
 // data directory, zero when there is none: another version is never taken for it (ErrVersion), since it
 // could not read the data.
 func FindBinaries(ctx context.Context, configured string, major int) (b Binaries, warning string, err error) {
-	return findBinaries(ctx, configured, major, installed())
+	return search{folders: installed("postgres")}.find(ctx, configured, major)
 }
 
-// installed lists the folders where PostgreSQL may be: those of Debian's packages, and that in PATH.
-func installed() []string {
+// search is where PostgreSQL may be, and how its programs are called.
+type search struct {
+	folders []string
+	names   map[string]string
+}
+
+// installed lists the folders where PostgreSQL may be: those of Debian's packages, and that of the server in PATH.
+func installed(server string) []string {
 	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil {
 		dirs = nil // the pattern is wrong; it is not
 	}
-	if program, err := exec.LookPath("postgres"); err == nil {
+	if program, err := exec.LookPath(server); err == nil {
 		dirs = append(dirs, filepath.Dir(program))
 	}
 	return dirs
 }
 
-func findBinaries(ctx context.Context, configured string, major int, folders []string) (b Binaries, warning string, err error) {
+func (in search) find(ctx context.Context, configured string, major int) (b Binaries, warning string, err error) {
 	if configured != "" {
-		b, err := examine(ctx, configured)
+		b, err := in.examine(ctx, configured)
 		if err == nil {
 			return b, "", fits(b, major)
 		}
@@ -62,7 +73,7 @@ func findBinaries(ctx context.Context, configured string, major int, folders []s
 			return Binaries{}, "", err
 		}
 	}
-	b, found := newest(ctx, folders, major)
+	b, found := in.newest(ctx, major)
 	switch {
 	case !found && major != 0:
 		return Binaries{}, "", fmt.Errorf("%w: the data directory belongs to PostgreSQL %d; install postgresql-%d or set bin_dir to its programs", ErrVersion, major, major)
@@ -84,10 +95,10 @@ func fits(b Binaries, major int) error {
 }
 
 // newest returns the highest usable version in the folders; only the given one unless that is zero.
-func newest(ctx context.Context, folders []string, major int) (Binaries, bool) {
+func (in search) newest(ctx context.Context, major int) (Binaries, bool) {
 	var candidates []Binaries
-	for _, dir := range folders {
-		b, err := examine(ctx, dir)
+	for _, dir := range in.folders {
+		b, err := in.examine(ctx, dir)
 		if err == nil && (major == 0 || b.Major == major) {
 			candidates = append(candidates, b)
 		}
@@ -98,11 +109,13 @@ func newest(ctx context.Context, folders []string, major int) (Binaries, bool) {
 	return slices.MaxFunc(candidates, func(a, b Binaries) int { return a.Major - b.Major }), true
 }
 
-var versionForm = regexp.MustCompile(`\(PostgreSQL\) ([0-9]+)`)
+// versionForm has no minor version in what was not released yet: "18beta1".
+var versionForm = regexp.MustCompile(`\(PostgreSQL\) ([0-9]+)(?:\.([0-9]+))?`)
 
 // examine asks the programs in a folder for their version.
-func examine(ctx context.Context, dir string) (Binaries, error) {
-	program := filepath.Join(dir, "postgres")
+func (in search) examine(ctx context.Context, dir string) (Binaries, error) {
+	b := Binaries{Dir: dir, Names: in.names}
+	program := b.Path("postgres")
 	if _, err := os.Stat(program); err != nil {
 		return Binaries{}, fmt.Errorf("look for PostgreSQL: %w", err)
 	}
@@ -116,12 +129,16 @@ func examine(ctx context.Context, dir string) (Binaries, error) {
 	if match == nil {
 		return Binaries{}, fmt.Errorf("ask %s for its version: it says %q", program, strings.TrimSpace(string(out)))
 	}
-	major, err := strconv.Atoi(match[1])
+	if b.Major, err = strconv.Atoi(match[1]); err != nil {
+		return Binaries{}, fmt.Errorf("ask %s for its version: %w", program, err)
+	}
+	minor, err := strconv.Atoi(cmp.Or(match[2], "0"))
 	if err != nil {
 		return Binaries{}, fmt.Errorf("ask %s for its version: %w", program, err)
 	}
-	if major < minMajor {
-		return Binaries{}, fmt.Errorf("%w: %s is PostgreSQL %d, version %d or later is needed", ErrVersion, program, major, minMajor)
+	b.Version = b.Major*10000 + minor
+	if b.Major < minMajor {
+		return Binaries{}, fmt.Errorf("%w: %s is PostgreSQL %d, version %d or later is needed", ErrVersion, program, b.Major, minMajor)
 	}
-	return Binaries{Dir: dir, Major: major}, nil
+	return b, nil
 }

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/process"
 	"github.com/pgbaton/pgbaton/internal/secret"
 )
@@ -65,7 +65,7 @@ func (s *Server) initCluster(ctx context.Context) error {
 	if err := s.writeRole(ctx, staging, following{}); err != nil {
 		return err
 	}
-	if err := s.makeRoles(ctx, staging, roleStatements(s.cfg)); err != nil {
+	if err := s.makeRoles(ctx, staging, roleStatements(s.logins())); err != nil {
 		return err
 	}
 	if err := s.runPostBootstrap(ctx, staging); err != nil {
@@ -141,9 +141,10 @@ func (s *Server) finish(staging string) error {
 // on the machine, and a file would be left behind by an agent that is killed.
 func (s *Server) initdb(ctx context.Context, dir string) error {
 	defer s.doing("running initdb")()
-	c := command{op: "run initdb", path: s.binaries().Path("initdb"), args: initdbArgs(s.cfg, dir), dir: dir}
-	if s.cfg.Superuser.Password != "" {
-		password, err := pipeWith(s.cfg.Superuser.Password)
+	superuser := s.logins().Superuser
+	c := command{op: "run initdb", path: s.binaries().Path("initdb"), args: initdbArgs(s.cfg, superuser, dir), dir: dir}
+	if superuser.Password != "" {
+		password, err := pipeWith(superuser.Password)
 		if err != nil {
 			return err
 		}
@@ -171,8 +172,8 @@ func pipeWith(text secret.Text) (*os.File, error) {
 // cluster rewindable, UTF-8, passwords proved by SCRAM, and a locale that every host has and that sorts
 // alike on all of them. The agent's own environment is no guide: it may name a locale that is not
 // installed, and the next host's may name another.
-func initdbArgs(cfg Config, dir string) []string {
-	args := []string{"--pgdata=" + dir, "--username=" + cfg.Superuser.Username}
+func initdbArgs(cfg Config, superuser Login, dir string) []string {
+	args := []string{"--pgdata=" + dir, "--username=" + superuser.Username}
 	given := func(names ...string) bool {
 		return slices.ContainsFunc(cfg.Initdb, func(o Option) bool { return slices.Contains(names, o.Name) })
 	}
@@ -190,7 +191,7 @@ func initdbArgs(cfg Config, dir string) []string {
 	}
 	if !given("auth", "A", "auth-local") {
 		local := "scram-sha-256"
-		if cfg.Superuser.Password == "" {
+		if superuser.Password == "" {
 			local = "peer"
 		}
 		args = append(args, "--auth-local="+local)
@@ -218,15 +219,19 @@ func option(o Option) string {
 }
 
 // writeDefaultHBA replaces initdb's pg_hba.conf, unless lines are configured, which come with the rest
-// of the configuration.
+// of the configuration. In a folder of its own for configuration files there may be an administrator's, which stays.
 func (s *Server) writeDefaultHBA(dir string) error {
 	s.mu.Lock()
-	configured := len(s.settings.HBA) > 0
+	settings := s.settings.in(cluster.RolePrimary)
 	s.mu.Unlock()
-	if configured {
+	path := s.files(dir).hba
+	if len(settings.HBA) > 0 || s.cfg.ConfigDir != "" && exists(path) {
 		return nil
 	}
-	_, err := writeFile(filepath.Join(dir, hbaName), defaultHBA(s.cfg.Superuser, s.cfg.Replication))
+	if err := s.makeConfDir(); err != nil {
+		return err
+	}
+	_, err := writeFile(path, defaultHBA(settings.Superuser, settings.Replication))
 	return err
 }
 
@@ -238,7 +243,7 @@ func (s *Server) makeRoles(ctx context.Context, dir, statements string) error {
 		path: s.binaries().Path("postgres"),
 		args: []string{
 			"--single", "-D", dir, "-c", "exit_on_error=on", "-c", "log_statement=none", "-c", "log_min_duration_statement=-1",
-			"-c", "log_min_error_statement=panic", "-c", "password_encryption=scram-sha-256", "-c", "synchronous_commit=local", database,
+			"-c", "log_min_error_statement=panic", "-c", "password_encryption=scram-sha-256", "-c", "synchronous_commit=local", firstDatabase,
 		},
 		dir:   dir,
 		stdin: strings.NewReader(statements),

@@ -166,7 +166,7 @@ func (s *Server) fillClone(ctx context.Context, m Method, o CloneOptions, source
 		if err := s.writePass(o.From); err != nil {
 			return err
 		}
-		env = append(env, "PGPASSFILE="+s.cfg.PgPassFile)
+		env = append(env, "PGPASSFILE="+s.cfg.PgPassFile, s.serviceEnv())
 		connstring = s.methodConninfo(o.From)
 	}
 	err := s.runMethod(ctx, m, env, Option{"scope", s.cfg.ClusterName}, Option{"role", "replica"}, Option{"datadir", s.dir}, Option{"connstring", connstring})
@@ -184,12 +184,6 @@ func (s *Server) fillClone(ctx context.Context, m Method, o CloneOptions, source
 		return fmt.Errorf("clone: %w", err)
 	}
 	return setSignal(s.dir, true)
-}
-
-// methodConninfo is the connection string that programs get; the password is in the file that PGPASSFILE names.
-func (s *Server) methodConninfo(up Upstream) string {
-	where := up.pairs()
-	return conninfo(pair{"dbname", database}, pair{"user", s.cfg.Replication.Username}, where[0], where[1], pair{"target_session_attrs", up.attributes()})
 }
 
 // sameSystem refuses a copy that is not of the cluster.
@@ -222,7 +216,7 @@ func (s *Server) baseBackup(ctx context.Context, dir string, m Method, o CloneOp
 	}
 	args := []string{
 		"--pgdata=" + dir, "--wal-method=stream", "--checkpoint=fast", "--progress", "--no-password",
-		"--dbname=" + s.sourceConninfo(o.From, s.cfg.Replication),
+		"--dbname=" + s.sourceConninfo(o.From, s.logins().Replication),
 	}
 	for _, given := range m.Options {
 		if err := allowedInBackup(given, s.binaries().Major); err != nil {
@@ -232,7 +226,7 @@ func (s *Server) baseBackup(ctx context.Context, dir string, m Method, o CloneOp
 	}
 	_, err := command{
 		op: "run pg_basebackup", path: s.binaries().Path("pg_basebackup"), args: args, dir: dir,
-		env:  []string{"LC_ALL=C"},
+		env:  []string{"LC_ALL=C", s.serviceEnv()},
 		line: func(line string) { report(o.Progress, line) },
 	}.run(ctx)
 	return err
@@ -253,24 +247,6 @@ func allowedInBackup(o Option, major int) error {
 		return fmt.Errorf("run pg_basebackup: with compress=%s there would be no data directory; only server-side compression can be used, from PostgreSQL 15 on", o.Value)
 	}
 	return nil
-}
-
-// sourceConninfo is how PostgreSQL's programs reach another server. They notice within half a minute that
-// its host is gone, instead of waiting for the network's own patience.
-func (s *Server) sourceConninfo(up Upstream, login Login) string {
-	where := up.pairs()
-	return conninfo(
-		pair{"dbname", database},
-		pair{"user", login.Username},
-		pair{"passfile", s.passFile(login)},
-		where[0], where[1],
-		pair{"connect_timeout", "3"},
-		pair{"keepalives_idle", "10"},
-		pair{"keepalives_interval", "5"},
-		pair{"keepalives_count", "4"},
-		pair{"application_name", s.cfg.MemberName},
-		pair{"target_session_attrs", up.attributes()},
-	)
 }
 
 // progressForm is a line of pg_basebackup --progress: "  2048/31265 kB (6%), 0/1 tablespace".

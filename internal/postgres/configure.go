@@ -11,12 +11,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/guc"
 )
 
 // following is what a configuration says about whom the server follows, and who follows it.
 type following struct {
 	standby bool
+	// leads: the server that it follows belongs to another cluster.
+	leads bool
 	// conninfo and slot are empty for a standby that follows nobody.
 	conninfo, slot string
 	// recovery are settings that belong to whom it follows, rather than to the member.
@@ -31,10 +34,12 @@ type following struct {
 	keepAuto bool
 }
 
-// current reads what the directory's files say now.
-func current(dir string) following {
+// current reads what the files of the data directory say now.
+func (s *Server) current() following { return current(s.dir, s.files(s.dir).conf) }
+
+func current(dir, conf string) following {
 	f := following{standby: exists(filepath.Join(dir, signalName))}
-	content, err := os.ReadFile(filepath.Join(dir, confName))
+	content, err := os.ReadFile(filepath.Clean(conf))
 	if err != nil {
 		return f
 	}
@@ -48,6 +53,7 @@ func current(dir string) following {
 // readConf finds in a configuration file written by an agent whom the server follows.
 func (f *following) readConf(content string) {
 	_, section, _ := strings.Cut(content, followMark)
+	f.leads = strings.HasPrefix(section, leadsMark)
 	for line := range strings.Lines(section) {
 		name, quoted, _ := strings.Cut(line, "=")
 		value, ok := guc.Unquote(strings.TrimSpace(quoted))
@@ -76,8 +82,23 @@ const (
 	reconnectEvery = "500ms"
 )
 
-// followMark begins the part of the configuration file that says whom the server follows.
-const followMark = "# Whom this server follows.\n"
+// followMark begins the part of the configuration file that says whom the server follows, and leadsMark comes after it
+// where that is a server of another cluster.
+const (
+	followMark = "# Whom this server follows.\n"
+	leadsMark  = "# It leads a standby cluster.\n"
+)
+
+// role is the role whose settings count.
+func (f *following) role() cluster.Role {
+	switch {
+	case !f.standby:
+		return cluster.RolePrimary
+	case f.leads:
+		return cluster.RoleStandbyLeader
+	}
+	return cluster.RoleReplica
+}
 
 // renderConf is the whole postgresql.conf below its header. What is on the command line stands there too, so that
 // the base file's own idea of it makes no complaint at every reload.
@@ -92,7 +113,11 @@ func renderConf(plan guc.Plan, f following) string {
 	text := all.Render() + f.names.section()
 	switch {
 	case f.standby:
-		return text + "\n" + followMark + followConf(all, f).Render()
+		mark := followMark
+		if f.leads {
+			mark += leadsMark
+		}
+		return text + "\n" + mark + followConf(all, f).Render()
 	case len(f.restore) > 0:
 		return text + "\n# How this cluster is restored.\n" + f.restore.Render()
 	case len(f.recovery) > 0:
@@ -119,34 +144,6 @@ func followConf(all guc.Settings, f following) guc.Settings {
 	return follow
 }
 
-// prepare makes new settings the wanted ones.
-func (s *Server) prepare(settings Settings) error {
-	_, warnings := guc.Prepare(settings.parameters(), s.endpoint(), s.binaries().Major)
-	s.mu.Lock()
-	news := !slices.Equal(warnings, s.warned)
-	s.settings, s.warned = settings, warnings
-	s.mu.Unlock()
-	for _, w := range warnings {
-		if news {
-			s.log.Warn("a configured parameter is not used as it stands", slog.String("why", w))
-		}
-	}
-	_, _, err := s.wanted()
-	return err
-}
-
-// parameters are all parameters of the file, those for recovery included.
-func (s Settings) parameters() map[string]any {
-	all := maps.Clone(s.Parameters)
-	if all == nil {
-		all = map[string]any{}
-	}
-	for name, value := range s.Recovery {
-		all[strings.ToLower(name)] = value
-	}
-	return all
-}
-
 func (s *Server) endpoint() guc.Endpoint {
 	return guc.Endpoint{
 		ListenAddresses: strings.Join(s.cfg.ListenAddresses, ","),
@@ -155,31 +152,13 @@ func (s *Server) endpoint() guc.Endpoint {
 	}
 }
 
-// addPaths sets what depends on the data directory, unless it is configured.
-func (s *Server) addPaths(file guc.Settings) error {
-	paths := map[string]string{"hba_file": filepath.Join(s.dir, hbaName), "ident_file": filepath.Join(s.dir, identName)}
-	if _, set := file["unix_socket_directories"]; !set {
-		dir, err := makeSocketDir(s.cfg.SocketDir, s.dir)
-		if err != nil {
-			return err
-		}
-		paths["unix_socket_directories"] = socketList(dir)
-	}
-	for name, path := range paths {
-		if _, set := file[name]; !set {
-			file[name] = path
-		}
-	}
-	return nil
-}
-
-// wanted returns what the files shall say, for the programs in use: their major version may have changed
+// wanted returns what the files shall say in a role, for the programs in use: their major version may have changed
 // with the data directory.
-func (s *Server) wanted() (guc.Plan, Settings, error) {
+func (s *Server) wanted(ctx context.Context, f following) (guc.Plan, Settings, error) {
 	s.mu.Lock()
-	settings := s.settings
+	settings := s.settings.in(f.role())
 	s.mu.Unlock()
-	plan, _ := guc.Prepare(settings.parameters(), s.endpoint(), s.binaries().Major)
+	plan, _ := s.plans(ctx, settings)
 	if err := s.addPaths(plan.File); err != nil {
 		return guc.Plan{}, Settings{}, err
 	}
@@ -205,24 +184,25 @@ const restartName = "restart_after_crash"
 // configure brings the configuration files of a data directory in line and reports whether any changed.
 // A configuration that PostgreSQL would refuse never replaces one that works.
 func (s *Server) configure(ctx context.Context, dir string, f following) (changed bool, err error) {
-	plan, settings, err := s.wanted()
+	plan, settings, err := s.wanted(ctx, f)
 	if err != nil {
 		return false, err
 	}
-	if err := keepBase(dir); err != nil {
+	files := s.files(dir)
+	if err := errors.Join(s.makeConfDir(), files.keepBase(dir)); err != nil {
 		return false, err
 	}
-	conf, header := filepath.Join(dir, confName), confHeader(settings.included())
-	if text := header + renderConf(plan, f); !holds(conf, text) {
+	header := confHeader(files.included(settings))
+	if text := header + renderConf(plan, f); !holds(files.conf, text) {
 		if plan, err = s.acceptable(ctx, dir, header, plan, f); err != nil {
 			return false, err
 		}
-		if changed, err = writeFile(conf, header+renderConf(plan, f)); err != nil {
+		if changed, err = writeFile(files.conf, header+renderConf(plan, f)); err != nil {
 			return false, err
 		}
 		s.forgetSpread(f.names)
 	}
-	more, err := s.writeAccess(dir, plan.File, settings)
+	more, err := s.writeAccess(files, plan.File, settings)
 	if err != nil || f.keepAuto {
 		return changed || more, err
 	}
@@ -239,14 +219,14 @@ func (s *Server) acceptable(ctx context.Context, dir, header string, plan guc.Pl
 		return plan, err
 	}
 	if err := s.tryConf(ctx, dir, plan, header); err != nil {
-		return plan, fmt.Errorf("the file included by %s or the command line is at fault: %w", confName, err)
+		return plan, fmt.Errorf("the file included by %s or the command line is at fault: %w", s.files(dir).conf, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(plan.File)) {
 		single := guc.Settings{name: plan.File[name]}
 		why := s.tryConf(ctx, dir, plan, header+single.Render())
 		if _, refused := errors.AsType[*ExitError](why); refused {
 			s.log.WarnContext(ctx, "a configured parameter is refused by the server and left out",
-				slog.String("parameter", name), slog.String("value", plan.File[name]), slog.Any("err", why))
+				slog.String("parameter", name), slog.String("value", fmt.Sprintf("%.80s", plan.File[name])), slog.Any("err", why))
 			s.refuse(name, plan.File[name])
 			delete(plan.File, name)
 		}
@@ -268,12 +248,12 @@ func (s *Server) refuse(name, value string) {
 
 // tryConf has PostgreSQL read a configuration without starting.
 func (s *Server) tryConf(ctx context.Context, dir string, plan guc.Plan, text string) error {
-	candidate := filepath.Join(dir, confName+".candidate")
+	candidate := s.files(dir).conf + ".candidate"
 	if _, err := writeFile(candidate, text); err != nil {
 		return err
 	}
 	defer os.Remove(candidate) //nolint:errcheck // it means nothing to anybody
-	args := append([]string{"-D", dir, "--config-file=" + candidate}, arguments(plan)...)
+	args := append(s.serverArgs(dir, candidate), arguments(plan)...)
 	_, err := command{
 		op:   "check the configuration",
 		path: s.binaries().Path("postgres"),

@@ -25,31 +25,86 @@ func quoteConninfo(v string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
 }
 
-// passLines renders the lines of a pgpass file for all addresses of an upstream (libpq, "The Password File").
-func passLines(up Upstream, login Login) string {
-	escape := strings.NewReplacer(`\`, `\\`, `:`, `\:`)
-	var lines strings.Builder
-	for _, at := range up.endpoints() {
-		fields := []string{
-			escape.Replace(at.host), at.port, "*",
-			escape.Replace(login.Username), escape.Replace(login.Password.Reveal()),
-		}
-		lines.WriteString(strings.Join(fields, ":") + "\n")
-	}
-	return lines.String()
+// keyPassword is the option that is a secret.
+const keyPassword = "sslpassword"
+
+// loginOption is a parameter of libpq that a login may have.
+type loginOption struct {
+	keyword string
+	// since is the first major version of libpq that knows it; an older one refuses the whole string.
+	since int
+	// own: our own connections know it too. They do not speak GSSAPI, and no lists of revoked certificates are asked.
+	own bool
 }
 
-// primaryConninfo is how the server reaches the one it follows.
+// loginOptions are in the order in which they are written. The password of a key is in none of these strings; see
+// servicePath.
+func loginOptions() []loginOption {
+	return []loginOption{
+		{"sslmode", 0, true},
+		{"sslcert", 0, true},
+		{"sslkey", 0, true},
+		{"sslrootcert", 0, true},
+		{"sslcrl", 0, false},
+		{"sslcrldir", 14, false},
+		{"gssencmode", 12, false},
+		{"channel_binding", 13, true},
+		{"sslnegotiation", 17, true},
+	}
+}
+
+// options are a login's for the programs of a major version.
+func (l Login) options(major int) []pair {
+	var all []pair
+	for _, o := range loginOptions() {
+		if major >= o.since {
+			all = append(all, pair{o.keyword, l.Options[o.keyword]})
+		}
+	}
+	if major >= keyPasswordSince {
+		all = append(all, pair{"service", serviceOf(l)})
+	}
+	return all
+}
+
+// keyPasswordSince is the first version of libpq with encrypted keys.
+const keyPasswordSince = 13
+
+// ownOptions are a login's for our own connections. That string stays inside of this process.
+func (l Login) ownOptions() []pair {
+	all := []pair{{keyPassword, l.Options[keyPassword]}}
+	for _, o := range loginOptions() {
+		if o.own {
+			all = append(all, pair{o.keyword, l.Options[o.keyword]})
+		}
+	}
+	if l.Options["sslmode"] == "" {
+		all = append(all, pair{"sslmode", "prefer"})
+	}
+	return all
+}
+
+// reachPairs are the parts of a connection string that say where another server is, and who asks.
+func (s *Server) reachPairs(up Upstream, login Login) []pair {
+	pairs := []pair{{"dbname", s.database()}, {"user", login.Username}, {"passfile", s.passFile(login)}}
+	pairs = append(pairs, up.pairs()...)
+	pairs = append(pairs, login.options(s.binaries().Major)...)
+	return append(pairs, pair{"krbsrvname", s.cfg.Kerberos}, pair{"target_session_attrs", up.attributes()})
+}
+
+// primaryConninfo is how the server reaches the one it follows. A running one that somebody else has started does not know
+// of the service file; the password of a key stands in its configuration until it was restarted.
 func (s *Server) primaryConninfo(up Upstream) string {
-	where := up.pairs()
-	return conninfo(
-		pair{"dbname", database},
-		pair{"user", s.cfg.Replication.Username},
-		pair{"passfile", s.passFile(s.cfg.Replication)},
-		where[0], where[1],
-		pair{"application_name", s.applicationName(up)},
-		pair{"target_session_attrs", up.attributes()},
-	)
+	login := s.logins().Replication
+	pairs := append(s.reachPairs(up, login), pair{"application_name", s.applicationName(up)})
+	if pm := s.postmaster(); pm != nil && serviceOf(login) != "" && !inEnvironment(pm.PID(), s.serviceEnv()) {
+		for i := range pairs {
+			if pairs[i].keyword == "service" {
+				pairs[i] = pair{keyPassword, login.Options[keyPassword]}
+			}
+		}
+	}
+	return conninfo(pairs...)
 }
 
 // applicationName is what the server calls itself: the member's name, by which synchronous_standby_names means it. The leader
@@ -62,10 +117,23 @@ func (s *Server) applicationName(up Upstream) string {
 	return s.cfg.MemberName
 }
 
-// passFile names the password file where a login has a password.
-func (s *Server) passFile(login Login) string {
-	if login.Password == "" {
-		return ""
-	}
-	return s.cfg.PgPassFile
+// methodConninfo is the connection string that an operator's programs get; the password is in the file that PGPASSFILE
+// names.
+func (s *Server) methodConninfo(up Upstream) string {
+	login := s.logins().Replication
+	login.Password = ""
+	return conninfo(s.reachPairs(up, login)...)
+}
+
+// sourceConninfo is how PostgreSQL's programs reach another server. They notice within half a minute that
+// its host is gone, instead of waiting for the network's own patience.
+func (s *Server) sourceConninfo(up Upstream, login Login) string {
+	return conninfo(append(
+		s.reachPairs(up, login),
+		pair{"connect_timeout", "3"},
+		pair{"keepalives_idle", "10"},
+		pair{"keepalives_interval", "5"},
+		pair{"keepalives_count", "4"},
+		pair{"application_name", s.cfg.MemberName},
+	)...)
 }

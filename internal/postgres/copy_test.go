@@ -295,7 +295,7 @@ func TestRewindAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	told(t, n1)
-	base := filepath.Join(n1.dir, baseName)
+	base := n1.files(n1.dir).base
 	if _, err := writeFile(base, "# mine alone\n"); err != nil {
 		t.Fatal(err)
 	}

@@ -17,11 +17,25 @@
 //	DATADIR.log         what the postmaster says, appended
 //	DATADIR.run/        the socket (elsewhere when the path is too long for one)
 //	DATADIR.pgpass      passwords for the server's own outgoing connections, 0600
+//	DATADIR.service     passwords of encrypted keys for them, 0600; only where there are any
 //	DATADIR.incomplete/ a bootstrap or clone that is not finished
 //	DATADIR.filling/    exists while a program of the operator's fills the data directory, and works there
 //	DATADIR.led         the timeline on which the data were last a primary's
 //	DATADIR.rewinding   exists while pg_rewind works, and after one that left the directory unusable
 //	DATADIR.failed.TIME a data directory that was set aside
+//
+// # Configuration
+//
+// The configuration files lie in the data directory or in Config.ConfigDir. Ours includes the original one and wins over
+// it; a file that would say the same is not written, and the server is told to read its files only when one changed.
+// Settings may differ with the role: they change when the server is promoted, is started as a standby, or follows another
+// cluster. A value that PostgreSQL would refuse is left out with a warning, and never keeps a server from starting.
+// Settings that a standby needs as its primary has them are at least as great as the control file says.
+//
+// Passwords are in DATADIR.pgpass and nowhere else. A new one is written there when the settings are reloaded, where the
+// next connection finds it.
+//
+// The agent's own connections go over the socket, and over TCP only where the rules do not let the superuser in there.
 //
 // # Nothing half-done
 //

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,16 +15,9 @@ import (
 	"github.com/pgbaton/pgbaton/internal/guc"
 )
 
-// The configuration files. The base file is what initdb or an administrator wrote; it is included first,
-// so that ours wins.
+// The files that make a start of a data directory that of a standby, and a recovery that ends in a primary.
 const (
-	confName   = "postgresql.conf"
-	baseName   = "postgresql.base.conf"
-	autoName   = "postgresql.auto.conf"
-	hbaName    = "pg_hba.conf"
-	identName  = "pg_ident.conf"
-	signalName = "standby.signal"
-	// recoverySignal makes a start one that recovers and then accepts writes.
+	signalName     = "standby.signal"
 	recoverySignal = "recovery.signal"
 )
 
@@ -37,51 +31,59 @@ include ` + guc.Quote(included) + "\n\n"
 }
 
 // included is the file whose settings ours win over: the original one, unless the operator named another.
-func (s Settings) included() string {
-	if s.CustomConf != "" {
-		return s.CustomConf
-	}
-	return baseName
-}
+func (f confFiles) included(s Settings) string { return cmp.Or(s.CustomConf, filepath.Base(f.base)) }
 
-// keepBase sets the original configuration file aside, once.
-func keepBase(dir string) error {
-	base := filepath.Join(dir, baseName)
-	if exists(base) {
+// keepBase sets the original configuration file aside, once. Where the files lie elsewhere or have other names than initdb
+// gives them, its file of the data directory is the original.
+func (f confFiles) keepBase(dir string) error {
+	if exists(f.base) {
 		return nil
 	}
-	original := filepath.Join(dir, confName)
-	content, err := os.ReadFile(original)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), strings.HasPrefix(string(content), confMark):
-		// Ours without its base: as a base it would include itself.
-		_, err = writeFile(base, "")
-	case err == nil:
-		err = os.Rename(original, base)
-	}
+	err := f.makeBase(dir)
 	if err != nil {
 		return fmt.Errorf("keep the original configuration file: %w", err)
 	}
 	return nil
 }
 
+func (f confFiles) makeBase(dir string) error {
+	content, err := os.ReadFile(f.conf)
+	if err == nil && !strings.HasPrefix(string(content), confMark) {
+		return os.Rename(f.conf, f.base)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Ours without its base: as a base it would include itself.
+	content, err = os.ReadFile(filepath.Join(dir, confName)) //nolint:gosec // a file of the data directory
+	if err != nil || strings.HasPrefix(string(content), confMark) {
+		content = nil
+	}
+	_, err = writeFile(f.base, string(content))
+	return err
+}
+
 // writeAccess writes pg_hba.conf and pg_ident.conf where lines are configured for them, unless the server is
-// told to read other files.
-func (s *Server) writeAccess(dir string, file guc.Settings, settings Settings) (changed bool, err error) {
-	for _, f := range []struct {
-		name, setting string
-		lines         []string
-	}{{hbaName, "hba_file", settings.HBA}, {identName, "ident_file", settings.Ident}} {
-		if len(f.lines) == 0 || file[f.setting] != filepath.Join(s.dir, f.name) {
-			continue
+// told to read other files. A folder of its own for configuration files may have neither yet, but the server needs one.
+func (s *Server) writeAccess(files confFiles, file guc.Settings, settings Settings) (changed bool, err error) {
+	ours := s.files(s.dir)
+	if len(settings.HBA) > 0 && file["hba_file"] == ours.hba {
+		if changed, err = writeFile(files.hbaTarget(), hbaHeader+strings.Join(settings.HBA, "\n")+"\n"); err != nil {
+			return changed, err
 		}
-		wrote, err := writeFile(hbaTarget(dir, f.name), hbaHeader+strings.Join(f.lines, "\n")+"\n")
+	}
+	if len(settings.Ident) > 0 && file["ident_file"] == ours.ident {
+		wrote, err := writeFile(files.ident, hbaHeader+strings.Join(settings.Ident, "\n")+"\n")
 		if err != nil {
 			return changed, err
 		}
 		changed = changed || wrote
 	}
-	return changed, nil
+	if s.cfg.ConfigDir == "" || exists(files.hba) || file["hba_file"] != ours.hba {
+		return changed, nil
+	}
+	logins := s.logins()
+	return writeFile(files.hba, defaultHBA(logins.Superuser, logins.Replication))
 }
 
 // cleanAuto removes from postgresql.auto.conf what only the agent may set: ALTER SYSTEM or another
@@ -135,27 +137,6 @@ func setSignal(dir string, standby bool) error {
 	return syncDir(dir)
 }
 
-// writePass writes the password file for connections to another server.
-func (s *Server) writePass(up Upstream) error {
-	if !up.Known() {
-		return nil
-	}
-	var lines strings.Builder
-	for _, login := range []Login{s.cfg.Replication, s.cfg.Rewind} {
-		if login.Password != "" {
-			lines.WriteString(passLines(up, login))
-		}
-	}
-	if _, err := replaceFile(s.cfg.PgPassFile, lines.String(), 0o600); err != nil {
-		return err
-	}
-	// A file that others may read is disregarded by libpq, and should not be there.
-	if err := os.Chmod(s.cfg.PgPassFile, 0o600); err != nil {
-		return fmt.Errorf("protect the password file: %w", err)
-	}
-	return nil
-}
-
 // holds reports whether a file has exactly that content.
 func holds(path, text string) bool {
 	content, err := os.ReadFile(filepath.Clean(path))
@@ -164,7 +145,7 @@ func holds(path, text string) bool {
 
 // writeFile replaces a configuration file, with the mode that the data directory gives its files.
 func writeFile(path, text string) (changed bool, err error) {
-	return replaceFile(path, text, fileMode(filepath.Dir(path)))
+	return replaceFile(path, text, confMode(path))
 }
 
 // replaceFile replaces a file at once and durably, and only when its content changes.
@@ -194,4 +175,13 @@ func fileMode(dir string) fs.FileMode {
 		return 0o640
 	}
 	return 0o600
+}
+
+// confMode is the mode of a configuration file. One outside of a data directory keeps what an administrator gave it.
+func confMode(path string) fs.FileMode {
+	dir := filepath.Dir(path)
+	if at, err := os.Stat(path); err == nil && !exists(filepath.Join(dir, "PG_VERSION")) {
+		return at.Mode().Perm()
+	}
+	return fileMode(dir)
 }

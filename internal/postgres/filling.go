@@ -90,7 +90,7 @@ func (s *Server) filled(ctx context.Context) (Control, error) {
 			return Control{}, fmt.Errorf("remove what belongs to another server: %w", err)
 		}
 	}
-	if !exists(filepath.Join(s.dir, hbaName)) {
+	if !exists(s.files(s.dir).hba) {
 		if err := s.writeDefaultHBA(s.dir); err != nil {
 			return Control{}, err
 		}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgbaton/pgbaton/internal/guc"
 )
 
 // Followed says what Follow did.
@@ -42,7 +44,7 @@ func (s *Server) Follow(ctx context.Context, up Upstream) (Followed, error) {
 	if err := s.usable(ctx); err != nil {
 		return Followed{}, fmt.Errorf("follow %s: %w", up.Name, err)
 	}
-	before, f := current(s.dir), s.standbyOf(up)
+	before, f := s.current(), s.standbyOf(ctx, up)
 	if !before.standby {
 		return Followed{NeedsRestart: true}, nil
 	}
@@ -69,19 +71,32 @@ func needsRestart(major int, before, after following) bool {
 
 // standbyOf is what the configuration of a standby of an upstream says. Whom the commits of a primary waited for, perhaps of
 // the one that these data were copied from, is nothing that a later primary may start from.
-func (s *Server) standbyOf(up Upstream) following {
-	f := following{standby: true, recovery: up.recovery(), names: SyncNames{Managed: current(s.dir).names.Managed}}
+func (s *Server) standbyOf(ctx context.Context, up Upstream) following {
+	s.mu.Lock()
+	s.upstream = up
+	s.mu.Unlock()
+	f := following{standby: true, leads: up.Remote, recovery: s.recoveryOf(ctx, up), names: SyncNames{Managed: s.current().names.Managed}}
 	if up.Known() {
 		f.conninfo, f.slot = s.primaryConninfo(up), up.Slot
 	}
 	return f
 }
 
+// recoveryOf are the settings that an upstream brings. They come from the dynamic configuration, too, and what PostgreSQL
+// would refuse must not keep a standby from starting.
+func (s *Server) recoveryOf(ctx context.Context, up Upstream) guc.Settings {
+	settings, problems := guc.Validate(s.binaries().Version, up.recovery(), nil)
+	for _, why := range problems {
+		s.log.WarnContext(ctx, "a setting of whom to follow is not used as it stands", slog.String("why", why))
+	}
+	return settings
+}
+
 // Reload makes new settings the wanted ones, writes the files and has a running server read them.
 // Settings that need a restart show in Status. It returns whether any file changed. While another job
 // is under way the settings are taken note of, and ErrBusy says that the files wait for the next call.
 func (s *Server) Reload(ctx context.Context, settings Settings) (changed bool, err error) {
-	if err := s.prepare(settings); err != nil {
+	if err := s.prepare(ctx, settings); err != nil {
 		return false, err
 	}
 	leave, err := s.enter()
@@ -92,7 +107,11 @@ func (s *Server) Reload(ctx context.Context, settings Settings) (changed bool, e
 	if err := s.usable(ctx); errors.Is(err, ErrNoCluster) {
 		return false, nil
 	}
-	changed, err = s.configure(ctx, s.dir, current(s.dir))
+	f, err := s.asBefore()
+	if err != nil {
+		return false, err
+	}
+	changed, err = s.configure(ctx, s.dir, f)
 	if err != nil || !changed {
 		return changed, err
 	}
@@ -105,4 +124,18 @@ func (s *Server) Reload(ctx context.Context, settings Settings) (changed bool, e
 		return true, fmt.Errorf("reload: %w", err)
 	}
 	return true, nil
+}
+
+// asBefore is whom the server follows already, with the logins in force: a new password is in the password file from then
+// on, where the next connection finds it. An agent that has not told the server whom to follow yet leaves that as it is.
+func (s *Server) asBefore() (following, error) {
+	f := s.current()
+	s.mu.Lock()
+	up := s.upstream
+	s.mu.Unlock()
+	if !f.standby || !up.Known() || f.conninfo == "" {
+		return f, nil
+	}
+	f.conninfo = s.primaryConninfo(up)
+	return f, s.writePass(up)
 }

@@ -122,8 +122,8 @@ func (w hbaToken) names() bool {
 	return w.quoted || w.text != "" && strings.IndexByte("+/@", w.text[0]) < 0
 }
 
-// admitsLocally reports whether the rules let a role into the agent's database over the socket.
-func admitsLocally(role string, rules []string) bool {
+// admitsLocally reports whether the rules let a role into a database over the socket.
+func admitsLocally(role, database string, rules []string) bool {
 	for _, rule := range rules {
 		fields := hbaLine(rule)
 		if fields[0].raw != "local" || !slices.ContainsFunc(fields[2].words, func(w hbaToken) bool { return w.text == role }) {

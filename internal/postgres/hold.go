@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -22,13 +21,9 @@ import (
 // when the running server was told to read the real one again. So whoever comes after a crash finds the server held, and can
 // admit, or untouched; and what is started meanwhile is held.
 const (
-	unheldName = "pg_hba.unheld.conf"
 	heldMark   = "# Written by pgbaton: clients are kept out until the synchronous standbys have what this server has.\n"
 	heldHeader = heldMark + "# The real rules are in " + unheldName + "; they come back by themselves.\n"
 )
-
-// held reports whether clients are kept out of the server of a data directory.
-func held(dir string) bool { return exists(filepath.Join(dir, unheldName)) }
 
 // isHeldFile reports whether pg_hba.conf is the one that keeps clients out.
 func isHeldFile(hba string) bool { return strings.HasPrefix(hba, heldMark) }
@@ -47,12 +42,12 @@ func (all steps) run() error {
 
 // holdOrNot prepares the rules for the role in which the server is about to start. A standby keeps nobody out.
 func (s *Server) holdOrNot(ctx context.Context, f following) error {
-	if f.standby || !held(s.dir) {
+	if f.standby || !s.files(s.dir).held() {
 		if err := s.unhold(ctx); err != nil {
 			return err
 		}
 	}
-	if f.standby || !f.hold && !held(s.dir) {
+	if f.standby || !f.hold && !s.files(s.dir).held() {
 		return nil
 	}
 	return s.hold(ctx)
@@ -81,7 +76,7 @@ func (s *Server) unholdable() string {
 	s.mu.Lock()
 	plan := s.plan
 	s.mu.Unlock()
-	path := filepath.Join(s.dir, hbaName)
+	path := s.files(s.dir).hba
 	if set := plan.File["hba_file"]; set != path {
 		return "hba_file is configured as " + set
 	}
@@ -95,7 +90,8 @@ func (s *Server) unholdable() string {
 }
 
 func (s *Server) holding() (steps, error) {
-	path, kept := filepath.Join(s.dir, hbaName), filepath.Join(s.dir, unheldName)
+	files := s.files(s.dir)
+	path, kept := files.hba, files.unheld
 	original, err := readFirst(kept, path)
 	if err != nil {
 		return nil, err
@@ -103,24 +99,25 @@ func (s *Server) holding() (steps, error) {
 	rules := s.heldRules(original)
 	return steps{
 		func() error { _, err := writeFile(kept, original); return err },
-		func() error { return syncDir(s.dir) },
+		func() error { return syncDir(files.dir) },
 		func() error { _, err := writeFile(path, rules); return err },
-		func() error { return syncDir(s.dir) },
+		func() error { return syncDir(files.dir) },
 	}, nil
 }
 
 // heldRules are the rules that keep clients out, derived from the real ones.
 func (s *Server) heldRules(original string) string {
 	var roles []string
-	for _, login := range []Login{s.cfg.Superuser, s.cfg.Replication, s.cfg.Rewind} {
+	logins := s.logins()
+	for _, login := range []Login{logins.Superuser, logins.Replication, logins.Rewind} {
 		if !slices.Contains(roles, login.Username) {
 			roles = append(roles, login.Username)
 		}
 	}
 	rules := rulesFor(roles, original, s.binaries().Major)
-	if !admitsLocally(s.cfg.Superuser.Username, rules) {
-		method, _ := localMethod(s.cfg.Superuser)
-		rules = append([]string{"local all " + quoteHBA(s.cfg.Superuser.Username) + " " + method}, rules...)
+	if !admitsLocally(logins.Superuser.Username, s.database(), rules) {
+		method, _ := localMethod(logins.Superuser)
+		rules = append([]string{"local all " + quoteHBA(logins.Superuser.Username) + " " + method}, rules...)
 	}
 	return heldHeader + strings.Join(rules, "\n") + "\n"
 }
@@ -147,7 +144,7 @@ func (s *Server) AdmitClients(ctx context.Context) error {
 		return err
 	}
 	defer leave()
-	if !held(s.dir) {
+	if !s.files(s.dir).held() {
 		return nil
 	}
 	todo, err := s.admitting(func() error {
@@ -168,25 +165,26 @@ func (s *Server) AdmitClients(ctx context.Context) error {
 }
 
 func (s *Server) admitting(reload func() error) (steps, error) {
-	path, kept := filepath.Join(s.dir, hbaName), filepath.Join(s.dir, unheldName)
+	files := s.files(s.dir)
+	path, kept := files.hba, files.unheld
 	original, err := os.ReadFile(kept) //nolint:gosec // a file of the data directory
 	if err != nil {
 		return nil, err
 	}
 	return steps{
 		func() error { _, err := writeFile(path, string(original)); return err },
-		func() error { return syncDir(s.dir) },
+		func() error { return syncDir(files.dir) },
 		reload,
 		func() error { return os.Remove(kept) },
-		func() error { return syncDir(s.dir) },
+		func() error { return syncDir(files.dir) },
 	}, nil
 }
 
 // unhold makes the rules of a stopped server the real ones again. In a copy of a server that was held, the original may be
 // missing, because it went while the copy was made; then there are the rules of a new cluster, or those that are configured.
 func (s *Server) unhold(ctx context.Context) error {
-	path := filepath.Join(s.dir, hbaName)
-	if held(s.dir) {
+	files := s.files(s.dir)
+	if files.held() {
 		todo, err := s.admitting(func() error { return nil })
 		if err == nil {
 			err = todo.run()
@@ -195,18 +193,11 @@ func (s *Server) unhold(ctx context.Context) error {
 			return fmt.Errorf("bring back %s: %w", hbaName, err)
 		}
 	}
-	if content, err := os.ReadFile(path); err != nil || !isHeldFile(string(content)) {
+	if content, err := os.ReadFile(files.hba); err != nil || !isHeldFile(string(content)) {
 		return nil //nolint:nilerr // without such a file the server says at its start what is wrong
 	}
 	s.log.WarnContext(ctx, "pg_hba.conf keeps clients out and its original is missing: the rules of a new cluster are used")
-	_, err := writeFile(path, defaultHBA(s.cfg.Superuser, s.cfg.Replication))
+	logins := s.logins()
+	_, err := writeFile(files.hba, defaultHBA(logins.Superuser, logins.Replication))
 	return err
-}
-
-// hbaTarget is where the configured rules go: while clients are kept out, they are those of later.
-func hbaTarget(dir, name string) string {
-	if name == hbaName && held(dir) {
-		name = unheldName
-	}
-	return filepath.Join(dir, name)
 }

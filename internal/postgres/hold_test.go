@@ -256,7 +256,7 @@ func TestCopyOfAHeldServerKeepsNobodyOut(t *testing.T) {
 		if err := n2.Start(within(t), StartOptions{Standby: true, Upstream: address(n1)}); err != nil {
 			t.Fatal(err)
 		}
-		if !enters(t, n2, client) || held(n2.dir) {
+		if !enters(t, n2, client) || n2.files(n2.dir).held() {
 			t.Errorf("original lost: %v; a client does not get in", lost)
 		}
 	}
@@ -313,7 +313,9 @@ broken  line
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	s := &Server{cfg: Config{Superuser: Login{Username: "postgres", Password: "x"}, Replication: Login{Username: "r"}, Rewind: Login{Username: "postgres"}}}
+	s := &Server{settings: Settings{Logins: Logins{
+		Superuser: Login{Username: "postgres", Password: "x"}, Replication: Login{Username: "r"}, Rewind: Login{Username: "postgres"},
+	}}}
 	rules := "local all \"postgres\" scram-sha-256\nhost all \"postgres\",\"r\" all md5\n"
 	if got := s.heldRules("local all +dba md5\nhost all all all md5\n"); got != heldHeader+rules { //nolint:dupword // a rule for all users
 		t.Errorf("where no rule lets the superuser in over the socket:\n%s", got)
@@ -328,7 +330,7 @@ broken  line
 		`local @dbs,/post "postgres" md5`:       false,
 		`host all "postgres" all scram-sha-256`: false,
 	} {
-		if got := admitsLocally("postgres", []string{rule}); got != admits {
+		if got := admitsLocally("postgres", "postgres", []string{rule}); got != admits {
 			t.Errorf("%s: %v", rule, got)
 		}
 	}

@@ -64,15 +64,19 @@ func describe(t testing.TB, name string) Config {
 		Port:            freePort(t),
 		ClusterName:     "demo",
 		MemberName:      name,
-		Superuser:       Login{Username: "postgres", Password: "it's a: secret\\"},
-		Replication:     Login{Username: "replicator", Password: "rep:l\\icate"},
-		Rewind:          Login{Username: "rewind user", Password: "re'wind"},
 		// Small WAL files are copied and made faster.
 		Initdb: []Option{{Name: "wal-segsize", Value: "1"}},
-		Settings: Settings{Parameters: map[string]any{
-			"shared_buffers": "8MB", "max_connections": 25, "wal_keep_size": "256MB",
-			"log_min_messages": "warning",
-		}},
+		Settings: Settings{
+			Logins: Logins{
+				Superuser:   Login{Username: "postgres", Password: "it's a: secret\\"},
+				Replication: Login{Username: "replicator", Password: "rep:l\\icate"},
+				Rewind:      Login{Username: "rewind user", Password: "re'wind"},
+			},
+			Parameters: map[string]any{
+				"shared_buffers": "8MB", "max_connections": 25, "wal_keep_size": "256MB",
+				"log_min_messages": "warning",
+			},
+		},
 	}
 }
 

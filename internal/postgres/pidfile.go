@@ -27,7 +27,11 @@ func readPidFile(dir string) (pidFile, error) {
 	if err != nil {
 		return pidFile{}, err
 	}
-	return parsePidFile(string(content))
+	file, err := parsePidFile(string(content))
+	if at := file.socketDir; at != "" && at[0] != '@' && !filepath.IsAbs(at) {
+		file.socketDir = filepath.Join(dir, at) // the server works in its data directory
+	}
+	return file, err
 }
 
 // parsePidFile reads as many lines as there are; only the first is required.
@@ -53,17 +57,24 @@ func parsePidFile(content string) (pidFile, error) {
 	return f, nil
 }
 
-// host is where the server can be reached from here: what it really does, whatever the configuration
+// hosts are where the server can be reached from here, the socket first: what it really does, whatever the configuration
 // says by now.
-func (f pidFile) host() string {
+func (f pidFile) hosts() []string {
+	var hosts []string
 	if f.socketDir != "" {
-		return f.socketDir
+		hosts = append(hosts, f.socketDir)
 	}
 	switch f.listen {
+	case "":
 	case "*", "0.0.0.0":
-		return "127.0.0.1"
+		hosts = append(hosts, "127.0.0.1")
 	case "::":
-		return "::1"
+		hosts = append(hosts, "::1")
+	default:
+		hosts = append(hosts, f.listen)
 	}
-	return f.listen
+	if len(hosts) == 0 {
+		return []string{""} // the library's own idea
+	}
+	return hosts
 }

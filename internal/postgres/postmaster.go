@@ -266,7 +266,7 @@ func (s *Server) launch(args []string) (*postmaster, error) {
 	cmd := exec.Command(s.binaries().Path("postgres"), args...) //nolint:noctx // it outlives every context
 	cmd.Dir = s.dir
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append(cleanEnv(os.Environ()), s.reusedPID()...)
+	cmd.Env = append(append(cleanEnv(os.Environ()), s.serviceEnv()), s.reusedPID()...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)

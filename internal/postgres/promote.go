@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ func (s *Server) Promote(ctx context.Context) error {
 		return fmt.Errorf("promote: %w", ErrNotRunning)
 	}
 	if primary, err := s.promoted(ctx); primary || err != nil {
+		s.asPrimary(ctx, pm)
 		return err
 	}
 	if err := s.prePromote(ctx); err != nil {
@@ -54,7 +56,27 @@ func (s *Server) Promote(ctx context.Context) error {
 	if ended {
 		return &ExitError{Op: "promote", Outcome: "the server ended: " + pm.Outcome().Text, Tail: logTail(s.logPath(), from)}
 	}
+	s.asPrimary(ctx, pm)
 	return nil
+}
+
+// asPrimary brings the settings of a primary into force, where they differ with the role. That they cannot be written takes
+// no promotion back.
+func (s *Server) asPrimary(ctx context.Context, pm *postmaster) {
+	f := s.current()
+	s.mu.Lock()
+	differ := len(s.settings.ByRole) > 0
+	s.mu.Unlock()
+	if !differ || f.standby {
+		return
+	}
+	changed, err := s.configure(ctx, s.dir, f)
+	if err == nil && changed {
+		err = signal(pm, unix.SIGHUP)
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "the settings of a primary are not in force", slog.Any("err", err))
+	}
 }
 
 // prePromote asks the operator's program.
@@ -118,7 +140,7 @@ func (s *Server) keepAwake(ctx context.Context, pm *postmaster) (stop func()) {
 // promoted reports whether the server accepts writes. A standby that has just been cloned has its
 // primary's control file, but its own mark.
 func (s *Server) promoted(ctx context.Context) (bool, error) {
-	if current(s.dir).standby {
+	if s.current().standby {
 		return false, nil
 	}
 	c, err := s.controlData(ctx, true)

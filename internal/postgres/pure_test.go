@@ -35,8 +35,8 @@ func TestPidFile(t *testing.T) {
 	}
 	for _, c := range cases {
 		got, err := parsePidFile(c.content)
-		if err != nil || got != c.want || got.host() != c.host {
-			t.Errorf("%s: %+v (host %q), %v", c.name, got, got.host(), err)
+		if err != nil || got != c.want || got.hosts()[0] != c.host {
+			t.Errorf("%s: %+v (host %q), %v", c.name, got, got.hosts(), err)
 		}
 	}
 	for _, bad := range []string{"", "\n", "x\n"} {
@@ -51,7 +51,7 @@ func FuzzPidFile(f *testing.F) {
 	f.Add("-1\n\n\n\n")
 	f.Fuzz(func(_ *testing.T, content string) {
 		if file, err := parsePidFile(content); err == nil {
-			file.host()
+			file.hosts()
 		}
 	})
 }
@@ -295,14 +295,15 @@ func TestSocketPath(t *testing.T) {
 }
 
 func TestInitdbOptions(t *testing.T) {
-	cfg := Config{Superuser: Login{Username: "postgres", Password: "x"}}
+	cfg, superuser := Config{}, Login{Username: "postgres", Password: "x"}
 	want := []string{"--pgdata=/d", "--username=postgres", "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=scram-sha-256", "--auth-host=scram-sha-256"}
-	if diff := cmp.Diff(want, initdbArgs(cfg, "/d")); diff != "" {
+	if diff := cmp.Diff(want, initdbArgs(cfg, superuser, "/d")); diff != "" {
 		t.Error(diff)
 	}
-	cfg = Config{Superuser: Login{Username: "root"}, Initdb: []Option{{"E", "LATIN1"}, {"no-data-checksums", ""}, {"auth-host", "md5"}, {"locale", "C"}}}
+	superuser = Login{Username: "root"}
+	cfg = Config{Initdb: []Option{{"E", "LATIN1"}, {"no-data-checksums", ""}, {"auth-host", "md5"}, {"locale", "C"}}}
 	want = []string{"--pgdata=/d", "--username=root", "-ELATIN1", "--no-data-checksums", "--auth-host=md5", "--locale=C", "--auth-local=peer"}
-	if diff := cmp.Diff(want, initdbArgs(cfg, "/d")); diff != "" {
+	if diff := cmp.Diff(want, initdbArgs(cfg, superuser, "/d")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -325,7 +326,7 @@ func TestRolesOfANewCluster(t *testing.T) {
 		}},
 	}
 	for _, c := range cases {
-		got := strings.Split(strings.TrimSuffix(roleStatements(Config{Superuser: super, Replication: c.replication, Rewind: c.rewind}), "\n"), "\n")
+		got := strings.Split(strings.TrimSuffix(roleStatements(Logins{Superuser: super, Replication: c.replication, Rewind: c.rewind}), "\n"), "\n")
 		if c.want == nil {
 			c.want = []string{""}
 		}
@@ -333,7 +334,7 @@ func TestRolesOfANewCluster(t *testing.T) {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
-	both := roleStatements(Config{Superuser: super, Replication: Login{Username: "r"}, Rewind: Login{Username: "r"}})
+	both := roleStatements(Logins{Superuser: super, Replication: Login{Username: "r"}, Rewind: Login{Username: "r"}})
 	if strings.Count(both, "CREATE ROLE") != 1 || strings.Count(both, "GRANT") != 4 {
 		t.Errorf("one role for replication and rewind:\n%s", both)
 	}
@@ -341,7 +342,7 @@ func TestRolesOfANewCluster(t *testing.T) {
 
 func TestConfigurationFile(t *testing.T) {
 	plan := guc.Plan{File: guc.Settings{"work_mem": "4MB"}, Arguments: []guc.Pair{{Name: "port", Value: "5432"}}}
-	primary := confHeader(baseName) + renderConf(plan, following{conninfo: "left over"})
+	primary := confHeader("postgresql.base.conf") + renderConf(plan, following{conninfo: "left over"})
 	if !strings.HasSuffix(primary, "include 'postgresql.base.conf'\n\nport = '5432'\nwork_mem = '4MB'\n") {
 		t.Errorf("got\n%s", primary)
 	}
@@ -353,13 +354,13 @@ func TestConfigurationFile(t *testing.T) {
 	if _, err := writeFile(filepath.Join(dir, confName), renderConf(plan, want)); err != nil {
 		t.Fatal(err)
 	}
-	if got := current(dir); got.standby || got.conninfo != "" {
+	if got := current(dir, filepath.Join(dir, confName)); got.standby || got.conninfo != "" {
 		t.Errorf("a primary's directory follows %+v", got)
 	}
 	if err := setSignal(dir, true); err != nil {
 		t.Fatal(err)
 	}
-	if got := current(dir); !reflect.DeepEqual(got, want) {
+	if got := current(dir, filepath.Join(dir, confName)); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)
 	}
 	if got := renderConf(plan, want); !strings.Contains(got, "\nwal_retrieve_retry_interval = '500ms'\n") {
@@ -372,7 +373,7 @@ func TestConfigurationFile(t *testing.T) {
 	if err := setSignal(dir, false); err != nil {
 		t.Fatal(err)
 	}
-	if current(dir).standby {
+	if current(dir, filepath.Join(dir, confName)).standby {
 		t.Error("it is still a standby's directory")
 	}
 }
@@ -380,14 +381,14 @@ func TestConfigurationFile(t *testing.T) {
 func TestOriginalConfigurationIsKeptOnce(t *testing.T) {
 	cases := []struct{ name, conf, base, wantBase string }{
 		{"of initdb", "port = 1\n", "", "port = 1\n"},
-		{"kept already", confHeader(baseName), "port = 1\n", "port = 1\n"},
+		{"kept already", confHeader("postgresql.base.conf"), "port = 1\n", "port = 1\n"},
 		{"somebody's beside a kept one", "port = 2\n", "port = 1\n", "port = 1\n"},
-		{"ours without its base", confHeader(baseName) + "port = 2\n", "", ""},
+		{"ours without its base", confHeader("postgresql.base.conf") + "port = 2\n", "", ""},
 		{"none", "", "", ""},
 	}
 	for _, c := range cases {
 		dir := t.TempDir()
-		for name, text := range map[string]string{confName: c.conf, baseName: c.base} {
+		for name, text := range map[string]string{confName: c.conf, "postgresql.base.conf": c.base} {
 			if text == "" {
 				continue
 			}
@@ -395,7 +396,7 @@ func TestOriginalConfigurationIsKeptOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := keepBase(dir); err != nil || !holds(filepath.Join(dir, baseName), c.wantBase) {
+		if err := filesIn(dir, "").keepBase(dir); err != nil || !holds(filesIn(dir, "").base, c.wantBase) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -525,7 +526,7 @@ func TestProgramsForADataDirectory(t *testing.T) {
 		{"too old", folders[0], 0, folders, 0, nil, "version 12 or later"},
 	}
 	for _, c := range cases {
-		b, warning, err := findBinaries(t.Context(), c.configured, c.major, c.folders)
+		b, warning, err := search{folders: c.folders}.find(t.Context(), c.configured, c.major)
 		if c.refused != "" {
 			if !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), c.refused) {
 				t.Errorf("%s: %v", c.name, err)
@@ -546,7 +547,7 @@ func TestProgramsForADataDirectory(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	good := Config{
 		DataDir: "/data/postgres", Port: 5432, ListenAddresses: []string{"*"}, MemberName: "n1",
-		Superuser: Login{Username: "postgres"}, Replication: Login{Username: "r"}, Rewind: Login{Username: "w"},
+		Settings: Settings{Logins: Logins{Superuser: Login{Username: "postgres"}, Replication: Login{Username: "r"}, Rewind: Login{Username: "w"}}},
 	}
 	if err := good.check(); err != nil {
 		t.Fatal(err)

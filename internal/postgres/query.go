@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,9 +14,6 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
-
-// database is where the agent's own connections go.
-const database = "postgres"
 
 // localCommit is the parameter that keeps a session of the agent's, set to "local", from waiting for a standby, which may
 // never come: nothing that the agent does may hang on it.
@@ -41,6 +37,8 @@ type querier struct {
 	compareAgain atomic.Bool
 	loaded       time.Time // when the server had read the configuration that was compared
 	pending      map[string]Pending
+	// rules is what was last said of rules that cannot be read.
+	rules string
 
 	// identified is the position at which a standby that receives nothing was asked for the timeline that it replays.
 	identified wal.LSN
@@ -193,39 +191,6 @@ func (s *Server) reach(ctx context.Context, pm *postmaster) error {
 	})
 	q.conn = conn
 	return err
-}
-
-// connect makes a superuser connection to the local server, the way the running server listens whatever
-// the configuration says by now. Nothing it does ever waits for a standby. The caller closes it.
-func (s *Server) connect(ctx context.Context, name string, settings map[string]string) (*pgx.Conn, error) {
-	return s.connectTo(ctx, database, name, settings)
-}
-
-// connectTo does the same in another database.
-func (s *Server) connectTo(ctx context.Context, database, name string, settings map[string]string) (*pgx.Conn, error) {
-	file, err := readPidFile(s.dir)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the server: %w", ErrNotRunning)
-	}
-	cfg, err := pgx.ParseConfig(conninfo(
-		pair{"host", file.host()}, pair{"port", strconv.Itoa(file.port)},
-		pair{"user", s.cfg.Superuser.Username}, pair{"dbname", database},
-		pair{"sslmode", "prefer"}, pair{"target_session_attrs", "any"},
-	))
-	if err != nil {
-		return nil, fmt.Errorf("connect to the server: %w", err)
-	}
-	cfg.Password = s.cfg.Superuser.Password.Reveal()
-	cfg.ConnectTimeout = connectTimeout
-	cfg.RuntimeParams = map[string]string{
-		"application_name": name, "search_path": "pg_catalog", "client_encoding": "UTF8", "datestyle": "ISO", localCommit: "local",
-	}
-	maps.Copy(cfg.RuntimeParams, settings)
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the server: %w", err)
-	}
-	return conn, nil
 }
 
 func (q *querier) drop() {

@@ -43,14 +43,14 @@ func (s *Server) recoverCrash(ctx context.Context) error {
 	if err := s.clear(ctx.Done()); err != nil {
 		return fmt.Errorf("recover after a crash: %w", err)
 	}
-	if err := s.writeRole(ctx, s.dir, following{names: current(s.dir).names}); err != nil {
+	if err := s.writeRole(ctx, s.dir, following{names: s.current().names}); err != nil {
 		return err
 	}
 	s.log.InfoContext(ctx, "recovering alone after a crash", slog.String("state", string(control.State)))
 	_, err = command{
 		op:   "recover after a crash",
 		path: s.binaries().Path("postgres"),
-		args: append(append([]string{"--single"}, s.serverArgs(following{}, control)...),
+		args: append(append([]string{"--single"}, s.launchArgs(following{}, control)...),
 			// WAL that is not archived yet must survive the checkpoint at the end.
 			"-c", "archive_mode=on", "-c", "archive_command=false", "template1"),
 		dir:   s.dir,

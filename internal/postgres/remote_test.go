@@ -86,7 +86,7 @@ func TestArchiveOnly(t *testing.T) {
 	if err := s1.Restart(within(t), RestartOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := current(s1.dir); !got.standby || got.conninfo != "" || got.recovery["restore_command"] != only.RestoreCommand {
+	if got := s1.current(); !got.standby || got.conninfo != "" || got.recovery["restore_command"] != only.RestoreCommand {
 		t.Errorf("after a restart it follows %+v", got)
 	}
 	both := only
@@ -341,7 +341,7 @@ func TestStartThatTakesLong(t *testing.T) {
 	}
 	release := filepath.Join(t.TempDir(), "release")
 	slow := Upstream{Name: "a slow archive", RestoreCommand: "while test ! -e " + release + "; do sleep 0.01; done; false"}
-	err := s.Start(within(t), StartOptions{Standby: true, Upstream: slow, Timeout: 200 * time.Millisecond})
+	err := s.Start(within(t), StartOptions{Standby: true, Upstream: slow, Timeout: time.Second})
 	if !errors.Is(err, ErrStillStarting) {
 		t.Fatalf("got %v", err)
 	}
@@ -439,7 +439,7 @@ func TestCustomConf(t *testing.T) {
 	if got := one(t, s, "SHOW work_mem"); got != "7MB" {
 		t.Errorf("work_mem is %s", got)
 	}
-	if !exists(filepath.Join(s.dir, baseName)) {
+	if !exists(s.files(s.dir).base) {
 		t.Error("the original file is gone")
 	}
 	settings := s.cfg.Settings

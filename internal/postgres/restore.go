@@ -52,7 +52,7 @@ func (s *Server) restore(ctx context.Context) error {
 	if err := s.writeRole(ctx, s.dir, following{}); err != nil {
 		return err
 	}
-	if err := s.makeRoles(ctx, s.dir, restoredRoleStatements(s.cfg)); err != nil {
+	if err := s.makeRoles(ctx, s.dir, restoredRoleStatements(s.logins())); err != nil {
 		return err
 	}
 	return s.runPostBootstrap(ctx, s.dir)
@@ -128,7 +128,11 @@ func (s *Server) recoverySettings(ctx context.Context, configured map[string]any
 			all[name] = text
 		}
 	}
-	return all
+	settings, problems := guc.Validate(s.binaries().Version, all, nil)
+	for _, why := range problems {
+		s.log.WarnContext(ctx, "a recovery setting is not used as it stands", slog.String("why", why))
+	}
+	return settings
 }
 
 // runPostBootstrap gives the operator's program a new cluster that accepts writes, and nobody else.
@@ -150,7 +154,8 @@ func (s *Server) callPostBootstrap(ctx context.Context, dir string, at attended,
 	defer os.Remove(passFile) //nolint:errcheck // it is of use to nobody else
 	here := Upstream{Host: at.socketDir, Port: at.port}
 	// For a socket libpq also looks for the name "localhost" (libpq, "The Password File").
-	lines := passLines(here, s.cfg.Superuser) + passLines(Upstream{Host: "localhost", Port: at.port}, s.cfg.Superuser)
+	superuser := s.logins().Superuser
+	lines := passLines(here, superuser) + passLines(Upstream{Host: "localhost", Port: at.port}, superuser)
 	if _, err := replaceFile(passFile, lines, 0o600); err != nil {
 		return err
 	}
@@ -158,7 +163,7 @@ func (s *Server) callPostBootstrap(ctx context.Context, dir string, at attended,
 	if err != nil {
 		return fmt.Errorf("run post_bootstrap: %w", err)
 	}
-	dsn := conninfo(pair{"dbname", database}, pair{"user", s.cfg.Superuser.Username}, pair{"host", at.socketDir}, pair{"port", strconv.Itoa(at.port)})
+	dsn := conninfo(pair{"dbname", firstDatabase}, pair{"user", superuser.Username}, pair{"host", at.socketDir}, pair{"port", strconv.Itoa(at.port)})
 	_, err = command{
 		op: "run post_bootstrap", path: path, args: append(append([]string{}, words[1:]...), dsn), dir: at.socketDir, foreign: true,
 		env: []string{"PGPASSFILE=" + passFile, "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0"},

@@ -102,7 +102,7 @@ func (s *Server) ready(ctx context.Context, o RewindOptions) error {
 func (s *Server) checkpointed(ctx context.Context, from Upstream, timeline wal.Timeline) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout+answerTimeout, errNoAnswer)
 	defer cancel()
-	conn, err := s.dial(ctx, from, s.cfg.Rewind, nil)
+	conn, err := s.dial(ctx, from, s.logins().Rewind, nil)
 	if err != nil {
 		return err
 	}
@@ -127,13 +127,14 @@ func (s *Server) rewind(ctx context.Context, from Upstream) error {
 	if err := s.writePass(from); err != nil {
 		return err
 	}
-	base, err := os.ReadFile(filepath.Join(s.dir, baseName))
+	files := s.files(s.dir)
+	base, err := os.ReadFile(files.base)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("rewind: %w", err)
 	}
 	// pg_rewind takes restore_command from the directory's own configuration.
-	as := current(s.dir)
-	as.recovery = from.recovery()
+	as := s.current()
+	as.recovery = s.recoveryOf(ctx, from)
 	if _, err := s.configure(ctx, s.dir, as); err != nil {
 		return fmt.Errorf("rewind: %w", err)
 	}
@@ -155,7 +156,7 @@ func (s *Server) rewind(ctx context.Context, from Upstream) error {
 	// pg_rewind copies the source's configuration too; ours is written at the next start, except for
 	// what only this server had.
 	if base != nil {
-		if _, err := writeFile(filepath.Join(s.dir, baseName), string(base)); err != nil {
+		if _, err := writeFile(files.base, string(base)); err != nil {
 			return err
 		}
 	}
@@ -169,6 +170,9 @@ func (s *Server) rewind(ctx context.Context, from Upstream) error {
 	return s.unmark()
 }
 
+// rewindConfig is the first version of pg_rewind that finds restore_command in a configuration elsewhere.
+const rewindConfig = 14
+
 func (s *Server) runRewind(ctx context.Context, from Upstream, restores bool) error {
 	defer s.doing("running pg_rewind")()
 	s.mu.Lock()
@@ -178,16 +182,19 @@ func (s *Server) runRewind(ctx context.Context, from Upstream, restores bool) er
 	for _, o := range given {
 		args = append(args, option(o))
 	}
-	args = append(args, "--target-pgdata="+s.dir, "--source-server="+s.sourceConninfo(from, s.cfg.Rewind))
+	args = append(args, "--target-pgdata="+s.dir, "--source-server="+s.sourceConninfo(from, s.logins().Rewind))
 	if s.binaries().Major >= 13 {
 		args = append(args, "--no-ensure-shutdown") // it was made sure of
-		if restores {
+		if restores && (s.cfg.ConfigDir == "" || s.binaries().Major >= rewindConfig) {
 			args = append(args, "--restore-target-wal") // else WAL older than the last checkpoint may be missing
 		}
 	}
+	if conf := s.files(s.dir).conf; conf != filepath.Join(s.dir, confName) && s.binaries().Major >= rewindConfig {
+		args = append(args, "--config-file="+conf)
+	}
 	_, err := command{
 		op: "run pg_rewind", path: s.binaries().Path("pg_rewind"), args: args, dir: s.dir,
-		env: []string{"LC_ALL=C", "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0"},
+		env: []string{"LC_ALL=C", s.serviceEnv(), "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0"},
 	}.run(ctx)
 	return err
 }

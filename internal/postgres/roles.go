@@ -18,13 +18,13 @@ var rewindFunctions = []string{
 
 // roleStatements makes the roles of a new cluster that initdb has not made, one statement a line, as
 // single-user mode reads them.
-func roleStatements(cfg Config) string {
+func roleStatements(l Logins) string {
 	var lines []string
-	replication, rewind := cfg.Replication, cfg.Rewind
-	if replication.Username != cfg.Superuser.Username {
+	replication, rewind := l.Replication, l.Rewind
+	if replication.Username != l.Superuser.Username {
 		lines = append(lines, createRole(replication, "REPLICATION"))
 	}
-	if rewind.Username != cfg.Superuser.Username {
+	if rewind.Username != l.Superuser.Username {
 		if rewind.Username != replication.Username {
 			lines = append(lines, createRole(rewind, ""))
 		}
@@ -40,14 +40,14 @@ func roleStatements(cfg Config) string {
 
 // restoredRoleStatements makes the roles of a cluster that was restored, which may have them already, perhaps with other
 // passwords. Each statement is one line, as single-user mode reads them.
-func restoredRoleStatements(cfg Config) string {
+func restoredRoleStatements(l Logins) string {
 	roles := []struct {
 		Login
 		attribute string
-	}{{cfg.Superuser, "SUPERUSER"}, {cfg.Rewind, ""}, {cfg.Replication, "REPLICATION"}}
+	}{{l.Superuser, "SUPERUSER"}, {l.Rewind, ""}, {l.Replication, "REPLICATION"}}
 	var lines []string
 	for _, r := range roles {
-		if r.Username == cfg.Superuser.Username && r.attribute != "SUPERUSER" {
+		if r.Username == l.Superuser.Username && r.attribute != "SUPERUSER" {
 			continue
 		}
 		create := createRole(r.Login, r.attribute)
@@ -55,9 +55,9 @@ func restoredRoleStatements(cfg Config) string {
 		lines = append(lines, doBlock("IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = "+literal(secret.Text(r.Username))+") THEN "+
 			alter+"; ELSE "+create+"; END IF;"))
 	}
-	if cfg.Rewind.Username != cfg.Superuser.Username {
+	if l.Rewind.Username != l.Superuser.Username {
 		for _, f := range rewindFunctions {
-			lines = append(lines, "GRANT EXECUTE ON FUNCTION "+f+" TO "+identifier(cfg.Rewind.Username))
+			lines = append(lines, "GRANT EXECUTE ON FUNCTION "+f+" TO "+identifier(l.Rewind.Username))
 		}
 	}
 	return strings.Join(lines, "\n") + "\n"

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pgbaton/pgbaton/internal/guc"
 	"github.com/pgbaton/pgbaton/internal/process"
@@ -29,6 +30,8 @@ type Server struct {
 	query    querier
 	slots    slotSession
 	activity activity
+	// way is which of the server's addresses let the superuser in; see connectTo.
+	way atomic.Int32
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	bin      Binaries
@@ -36,6 +39,10 @@ type Server struct {
 	plan     guc.Plan
 	// warned is what was last said of the settings.
 	warned []string
+	// upstream is whom a standby was last told to follow; zero until this agent has told it.
+	upstream Upstream
+	// known are the parameters that the programs list; nil until they were asked.
+	known map[string]bool
 	// refused are parameters that PostgreSQL of this version would not start with.
 	refused guc.Settings
 	pm      *postmaster
@@ -51,9 +58,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	if os.Geteuid() == 0 {
 		return nil, ErrRoot
 	}
-	if cfg.Rewind.Username == "" {
-		cfg.Rewind = cfg.Superuser
-	}
+	cfg.Logins = cfg.complete()
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("configure PostgreSQL: %w", err)
 	}
@@ -91,7 +96,7 @@ func (s *Server) begin(ctx context.Context) error {
 	if err := s.chooseBinaries(ctx, inspect(s.dir).major); err != nil {
 		return err
 	}
-	if err := s.prepare(s.settings); err != nil {
+	if err := s.prepare(ctx, s.settings); err != nil {
 		return err
 	}
 	pm := s.postmaster()
@@ -105,7 +110,8 @@ func (s *Server) begin(ctx context.Context) error {
 
 // chooseBinaries finds the programs for a major version, zero for any.
 func (s *Server) chooseBinaries(ctx context.Context, major int) error {
-	b, warning, err := findBinaries(ctx, s.cfg.BinDir, major, installed())
+	in := search{folders: installed(Binaries{Names: s.cfg.Programs}.name("postgres")), names: s.cfg.Programs}
+	b, warning, err := in.find(ctx, s.cfg.BinDir, major)
 	if err != nil {
 		return err
 	}
@@ -114,8 +120,8 @@ func (s *Server) chooseBinaries(ctx context.Context, major int) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bin != b {
-		s.bin, s.refused = b, nil
+	if s.bin.Dir != b.Dir || s.bin.Version != b.Version {
+		s.bin, s.refused, s.known = b, nil, nil
 	}
 	return nil
 }
@@ -124,6 +130,13 @@ func (s *Server) binaries() Binaries {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bin
+}
+
+// logins are those in force.
+func (s *Server) logins() Logins {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings.Logins
 }
 
 // Close releases the volume lock and stops watching. It never stops PostgreSQL: the next Open adopts it.

@@ -49,7 +49,7 @@ func (s *Server) SlotsOf(ctx context.Context, up Upstream) ([]Slot, error) {
 
 // onPrimary asks another server something, if that is a primary.
 func (s *Server) onPrimary(ctx context.Context, up Upstream, do func(conn *pgconn.PgConn) error) error {
-	conn, err := s.dial(ctx, up, s.cfg.Rewind, nil)
+	conn, err := s.dial(ctx, up, s.logins().Rewind, nil)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *Server) CopySlots(ctx context.Context, up Upstream, names []string) err
 	}
 	err = s.putSlots(ctx, up, states)
 	if runs {
-		err = errors.Join(err, s.start(ctx, current(s.dir), ""))
+		err = errors.Join(err, s.start(ctx, s.current(), ""))
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -85,33 +84,7 @@ func (s *Server) LocalHistory(timeline wal.Timeline) (wal.History, error) {
 
 // connectSource opens a replication connection.
 func (s *Server) connectSource(ctx context.Context, up Upstream) (*pgconn.PgConn, error) {
-	return s.dial(ctx, up, s.cfg.Replication, map[string]string{"replication": "true"})
-}
-
-// dial opens a connection to another server. The password is given to the library, not written into a connection
-// string.
-func (s *Server) dial(ctx context.Context, up Upstream, login Login, parameters map[string]string) (*pgconn.PgConn, error) {
-	where := up.pairs()
-	cfg, err := pgconn.ParseConfig(conninfo(
-		where[0], where[1],
-		pair{"user", login.Username}, pair{"dbname", database},
-		pair{"sslmode", "prefer"}, pair{"target_session_attrs", "any"},
-	))
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", up.Name, err)
-	}
-	cfg.Password = login.Password.Reveal()
-	cfg.ConnectTimeout = connectTimeout
-	if up.several() {
-		cfg.ValidateConnect = acceptsWrites
-	}
-	cfg.RuntimeParams = map[string]string{"application_name": s.cfg.MemberName + " agent", localCommit: "local"}
-	maps.Copy(cfg.RuntimeParams, parameters)
-	conn, err := pgconn.ConnectConfig(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("%w: connect to %s at %s port %s: %w", ErrSourceUnreachable, up.Name, up.Host, up.ports(), err)
-	}
-	return conn, nil
+	return s.dial(ctx, up, s.logins().Replication, map[string]string{"replication": "true"})
 }
 
 // acceptsWrites passes over servers that do not, in the one spelling that a replication connection understands.

@@ -96,7 +96,7 @@ func (s *Server) spread(ctx context.Context, pm *postmaster, n SyncNames, change
 			return err
 		}
 	}
-	if current(s.dir).names != n {
+	if s.current().names != n {
 		return errors.New("another job has written something else meanwhile")
 	}
 	s.noteSpread(spreadNames{pm, n.Text})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/wal"
@@ -51,9 +50,9 @@ func (s *Server) Start(ctx context.Context, o StartOptions) error {
 	if err := s.writePass(o.Upstream); err != nil {
 		return err
 	}
-	f := following{names: current(s.dir).names}
+	f := following{names: s.current().names}
 	if o.Standby {
-		f = s.standbyOf(o.Upstream)
+		f = s.standbyOf(ctx, o.Upstream)
 	}
 	f.hold = o.Hold
 	return s.start(ctx, f, o.SystemID)
@@ -86,7 +85,7 @@ func (s *Server) start(ctx context.Context, f following, expected wal.SystemID) 
 		return err
 	}
 	from := size(s.logPath())
-	pm, err := s.launch(s.serverArgs(f, control))
+	pm, err := s.launch(s.launchArgs(f, control))
 	if err != nil {
 		return err
 	}
@@ -111,16 +110,16 @@ func (s *Server) writeRole(ctx context.Context, dir string, f following) error {
 	return setSignal(dir, false)
 }
 
-// serverArgs is the postmaster's command line. A standby gets at least what its primary had when it
+// launchArgs is the postmaster's command line. A standby gets at least what its primary had when it
 // wrote the WAL, or PostgreSQL would refuse to start it; Status shows the difference as pending.
-func (s *Server) serverArgs(f following, c Control) []string {
+func (s *Server) launchArgs(f following, c Control) []string {
 	s.mu.Lock()
 	plan := s.plan
 	s.mu.Unlock()
 	if f.standby {
 		plan = plan.AtLeast(c.Limits)
 	}
-	return append([]string{"-D", s.dir, "--config-file=" + filepath.Join(s.dir, confName)}, arguments(plan)...)
+	return append(s.serverArgs(s.dir, s.files(s.dir).conf), arguments(plan)...)
 }
 
 // awaitReady waits until the server takes connections. from is where in the log its own words begin.
@@ -165,7 +164,7 @@ func (s *Server) Restart(ctx context.Context, o RestartOptions) error {
 	if _, err := s.stop(ctx, StopOptions{}); err != nil {
 		return err
 	}
-	f := current(s.dir)
+	f := s.current()
 	f.hold = o.Hold
 	return s.start(ctx, f, "")
 }

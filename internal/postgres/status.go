@@ -124,8 +124,7 @@ type Receiver struct {
 	Flushed wal.LSN `json:"-"`
 }
 
-// Pending is one setting that runs with another value than is wanted. Wanted is "?" when another file
-// than the agent's asks for it.
+// Pending is one setting that runs with another value than is wanted, in units that people read.
 type Pending struct{ Running, Wanted string }
 
 // Status looks at the data directory, the process and, when the server takes connections, asks it one
@@ -137,9 +136,9 @@ func (s *Server) Status(ctx context.Context) Status {
 	if c.data != DataCluster {
 		return st
 	}
-	says := current(s.dir)
+	says := s.current()
 	st.Standby, st.SyncManaged, st.Led = says.standby, says.names.Managed, led(s.dir)
-	st.Held = !st.Standby && held(s.dir)
+	st.Held = !st.Standby && s.files(s.dir).held()
 	pm := s.postmaster()
 	control, err := s.controlData(ctx, pm == nil)
 	st.Control, st.SystemID, st.Err = control, control.SystemID, err

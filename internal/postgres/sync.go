@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/pgbaton/pgbaton/internal/guc"
@@ -101,7 +100,7 @@ func (s *Server) writeNames(ctx context.Context, n SyncNames) (changed bool, err
 	if err := s.usable(ctx); err != nil {
 		return false, err
 	}
-	before := current(s.dir)
+	before := s.current()
 	if before.names == n {
 		if !n.Managed {
 			return false, nil
@@ -120,11 +119,12 @@ func (s *Server) writeNames(ctx context.Context, n SyncNames) (changed bool, err
 // replaceNames writes the configuration. Where nothing but the names differs from what is there, PostgreSQL need not be
 // asked for its opinion, which takes longer than all the rest.
 func (s *Server) replaceNames(ctx context.Context, before, after following) (changed bool, err error) {
-	plan, settings, err := s.wanted()
+	plan, settings, err := s.wanted(ctx, after)
 	if err != nil {
 		return false, err
 	}
-	conf, header := filepath.Join(s.dir, confName), confHeader(settings.included())
+	files := s.files(s.dir)
+	conf, header := files.conf, confHeader(files.included(settings))
 	if !after.names.Managed || !holds(conf, header+renderConf(plan, before)) {
 		return s.configure(ctx, s.dir, after)
 	}

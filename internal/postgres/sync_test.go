@@ -212,7 +212,7 @@ func TestNamesThatPostgresRefusesChangeNothing(t *testing.T) {
 
 func TestNamesThatTheServerCannotReadAreNotInForce(t *testing.T) {
 	s := primary(t, "n1")
-	base := filepath.Join(s.dir, baseName)
+	base := s.files(s.dir).base
 	whole := readText(t, base)
 	if _, err := writeFile(base, whole+"this is no setting\n"); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@ package postgres
 import (
 	"strconv"
 	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/guc"
 )
 
 // Upstream is another server: one to follow, to clone or to rewind from. The zero Upstream is nobody.
@@ -72,8 +74,8 @@ func (u Upstream) pairs() []pair {
 }
 
 // recovery are the settings that the upstream brings.
-func (u Upstream) recovery() map[string]string {
-	all := map[string]string{}
+func (u Upstream) recovery() guc.Settings {
+	all := guc.Settings{}
 	for name, value := range map[string]string{
 		"restore_command": u.RestoreCommand, "archive_cleanup_command": u.ArchiveCleanupCommand, "recovery_min_apply_delay": u.ApplyDelay,
 	} {
