@@ -46,7 +46,7 @@ func signals(ctx context.Context, changes <-chan dcs.Change) <-chan struct{} {
 // members lets the scheduler ask agents.
 type members struct{ peers *client.Client }
 
-func newMembers(aliases map[string]string) members { return members{client.New(aliases)} }
+func newMembers(peers *client.Client) members { return members{peers} }
 
 // Status asks an agent who its member is. The member's lag is read off the cluster's picture, which any agent gives.
 func (m members) Status(ctx context.Context, apiURL string) (deploy.Member, error) {

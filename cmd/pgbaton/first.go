@@ -14,7 +14,7 @@ const firstProcess = 1
 // duties of the first (see package service).
 func begin() int {
 	if os.Getpid() != firstProcess {
-		return execute(os.Args[1:])
+		return execute(os.Args[0], os.Args[1:])
 	}
 	path, err := os.Executable()
 	if err == nil {

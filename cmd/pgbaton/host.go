@@ -29,7 +29,7 @@ func hostCommand() *cobra.Command {
   pgbaton host kill node1    # everything on it dies at once
   pgbaton host start node1`,
 	}
-	c.PersistentFlags().StringVar(&url, "url", cmp.Or(processEnv()["MARATHON_URL"], operatorVars()["MARATHON_URL"], defaultScheduler),
+	c.PersistentFlags().StringVar(&url, "url", cmp.Or(processEnv()["MARATHON_URL"], readEnvFile(defaultStateDir())["MARATHON_URL"], defaultScheduler),
 		"address of the scheduler")
 	c.AddCommand(
 		&cobra.Command{
@@ -54,7 +54,7 @@ const schedulerTimeout = 30 * time.Second
 func askScheduler(ctx context.Context, method, url string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, schedulerTimeout)
 	defer cancel()
-	c := client.New(nil)
+	c := client.New(nil, client.Options{})
 	defer c.Close()
 	a, err := c.Send(ctx, method, url, nil)
 	if err != nil {

@@ -1,19 +1,23 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
+	"github.com/pgbaton/pgbaton/internal/agent"
 	"github.com/pgbaton/pgbaton/internal/config"
 	"github.com/pgbaton/pgbaton/internal/ctl"
 )
@@ -28,15 +32,14 @@ const (
 	exitUsage
 )
 
-func main() { os.Exit(begin()) }
-
-func execute(args []string) int {
+// execute runs the program of that name, as a shell does.
+func execute(name string, args []string) int {
 	// The first signal ends the context and with it the program in good order; a second one is not caught.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	understood := false
-	root := newRoot()
+	root := named(name)
 	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -56,7 +59,7 @@ func execute(args []string) int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "pgbaton",
+		Use:   "pgbaton [OPTIONS] COMMAND [ARGS]...",
 		Short: "PostgreSQL, highly available, as one program",
 		Long: `pgbaton keeps PostgreSQL available: agents elect a leader through etcd, start, clone,
 promote and rewind their servers; a scheduler with Marathon's API places them;
@@ -64,18 +67,44 @@ HAProxy follows the leader.
 
 Begin with:  pgbaton up        everything on this machine
              pgbaton list      who leads, who follows`,
-		Version:       build,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Version: build,
 	}
-	root.SetVersionTemplate("pgbaton {{.Version}}\n")
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(upCommand(), agentCommand(), etcdCommand(), hostCommand(), guardCommand())
-	root.AddCommand(ctl.Commands(ctl.Env{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Vars: operatorVars(), Open: openForOperator, Now: time.Now,
-		Colour: terminal(os.Stdout),
-	})...)
+	root.SetVersionTemplate("pgbaton {{.Version}} (compatible with Patroni " + agent.Version + ")\n")
+	root.AddGroup(&cobra.Group{ID: "programs", Title: "Programs:"}, &cobra.Group{ID: ctl.Group, Title: "Operator commands, as those of patronictl:"})
+	programs := []*cobra.Command{upCommand(), agentCommand(), etcdCommand(), hostCommand(), guardCommand()}
+	for _, c := range append(programs, configureCommands()...) {
+		c.GroupID = "programs"
+		root.AddCommand(c)
+	}
+	operate(root, "pgbaton")
 	return root
+}
+
+// operate makes a program of the operator commands, beside what it has already.
+func operate(root *cobra.Command, name string) {
+	root.SilenceErrors, root.SilenceUsage, root.DisableFlagsInUseLine = true, true, true
+	root.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return fmt.Errorf("No such command '%s'.", args[0]) //nolint:staticcheck,revive // as patronictl's users know it
+		}
+		return nil
+	}
+	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	ctl.Install(root, ctl.Env{
+		Program: name, Version: compatible, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Vars: processEnv(), Beside: func() map[string]string { return readEnvFile(defaultStateDir()) }, DefaultFile: operatorFile(),
+		Open: openForOperator, Scopes: scopes, Peers: peerOptions, Connect: connect, Check: config.CheckDynamic, Password: readPassword,
+		Now: time.Now, Colour: terminal(os.Stdout), Terminal: isTerminal(os.Stdout) && isTerminal(os.Stderr),
+	})
+}
+
+// operatorFile is the configuration file of operator commands where no other one is named.
+func operatorFile() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "patroni", "patronictl.yaml")
 }
 
 // newLog logs to standard error: for people on a terminal, one line of attributes elsewhere.
@@ -86,27 +115,43 @@ func newLog(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
+// terminal reports whether colours are wanted.
+func terminal(f *os.File) bool { return isTerminal(f) && os.Getenv("NO_COLOR") == "" }
+
+// isTerminal reports whether somebody looks at a file.
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS) //nolint:gosec // a descriptor is small
+	return err == nil
+}
+
+// readPassword reads a line from standard input that a terminal does not show.
+func readPassword(interrupted <-chan struct{}) (string, error) {
+	fd := int(os.Stdin.Fd()) //nolint:gosec // a descriptor is small
+	if before, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
+		quiet := *before
+		quiet.Lflag &^= unix.ECHO
+		if err := unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
+			return "", fmt.Errorf("ask for the password: %w", err)
+		}
+		defer unix.IoctlSetTermios(fd, unix.TCSETS, before) //nolint:errcheck // it was as it was
+	}
+	lines := make(chan string, 1)
+	go func() {
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		if err == nil || line != "" {
+			lines <- strings.TrimRight(line, "\r\n")
+		}
+		close(lines)
+	}()
+	select {
+	case line, typed := <-lines:
+		if typed {
+			return line, nil
+		}
+	case <-interrupted:
+	}
+	return "", ctl.ErrAborted
 }
 
 // processEnv is the environment of the process.
 func processEnv() map[string]string { return config.ParseEnv(os.Environ()) }
-
-// operatorVars is the environment for operator commands. Where it names no DCS, the environment file of the
-// default state directory of `pgbaton up` fills it in, so that `pgbaton list` just works beside it.
-func operatorVars() map[string]string {
-	env := processEnv()
-	for name := range env {
-		if strings.HasPrefix(name, "PATRONI_") || strings.HasPrefix(name, "PATRONICTL_") {
-			return env
-		}
-	}
-	for name, value := range readEnvFile(defaultStateDir()) {
-		if env[name] == "" {
-			env[name] = value
-		}
-	}
-	return env
-}

@@ -124,7 +124,10 @@ func (p *platform) startScheduler(ctx, life context.Context, program, agents str
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
-	s := run.New(run.Config{}, store.New(kvstore, "/pgbaton/marathon/"), tasks, newMembers(p.cluster.Aliases), p.log)
+	if p.called, err = agentPeerOptions(p.cluster.Ctl); err != nil {
+		return nil, err
+	}
+	s := run.New(run.Config{}, store.New(kvstore, "/pgbaton/marathon/"), tasks, newMembers(client.New(p.cluster.Aliases, p.called)), p.log)
 	events := s.Watch(life)
 	scheduling, letGo := context.WithCancel(life)
 	ended := make(chan struct{})
@@ -238,7 +241,7 @@ func (p *platform) startProxy(ctx, life context.Context, documents *dcs.Store, b
 
 // narrate tells what becomes of the members, and prints how to connect once all are there.
 func (p *platform) narrate(documents *dcs.Store, scheduler *run.Scheduler) {
-	peers := client.New(p.cluster.Aliases)
+	peers := client.New(p.cluster.Aliases, p.called)
 	wanted := func() int {
 		if a, ok := scheduler.App(p.app.ID); ok {
 			return a.Instances

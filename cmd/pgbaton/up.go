@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgbaton/pgbaton/examples/mesos"
+	"github.com/pgbaton/pgbaton/internal/client"
 	"github.com/pgbaton/pgbaton/internal/config"
 	"github.com/pgbaton/pgbaton/internal/dcs"
 	"github.com/pgbaton/pgbaton/internal/haproxy"
@@ -86,6 +87,7 @@ type platform struct {
 	posted  []byte
 	agents  []byte // the configuration file of every task
 	cluster config.Client
+	called  client.Options // how members are called
 	ports   up.Ports
 	urls    up.URLs
 	cred    *syscall.Credential

@@ -3,15 +3,19 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
+	"github.com/pgbaton/pgbaton/internal/secret"
 	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
@@ -20,23 +24,51 @@ const maxAnswer = 1 << 20
 
 // Client asks agents. It is safe for concurrent use. Every call is bounded by its context alone.
 type Client struct {
+	aliases map[string]string
+	way     atomic.Pointer[way]
+}
+
+// Options say how a client shows who it is, and whom it believes.
+type Options struct {
+	// TLS is for https addresses; nil believes those that the system's authorities vouch for, and shows nothing.
+	TLS *tls.Config
+	// Username and Password are sent with every request, unless the name is empty. They go over http as well, in clear text:
+	// members ask for them there, too.
+	Username string
+	Password secret.Text
+}
+
+// way is how requests are sent at a time.
+type way struct {
 	http *http.Client
+	Options
 }
 
 // New makes a client. Connections to a host are dialled at the address the aliases give for it, where
 // they give one.
-func New(aliases map[string]string) *Client {
+func New(aliases map[string]string, options Options) *Client {
+	c := &Client{aliases: aliases}
+	c.Configure(options)
+	return c
+}
+
+// Configure changes the options; requests under way end as they began.
+func (c *Client) Configure(options Options) {
 	dialer := &net.Dialer{}
-	return &Client{http: &http.Client{
+	next := &way{Options: options, http: &http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, resolve(aliases, addr))
+				return dialer.DialContext(ctx, network, resolve(c.aliases, addr))
 			},
+			TLSClientConfig:     options.TLS,
 			MaxIdleConnsPerHost: 2,
 		},
 		// A redirect would lead away from the member that was asked.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	if last := c.way.Swap(next); last != nil {
+		last.http.CloseIdleConnections()
+	}
 }
 
 func resolve(aliases map[string]string, addr string) string {
@@ -51,7 +83,7 @@ func resolve(aliases map[string]string, addr string) string {
 }
 
 // Close drops idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.way.Load().http.CloseIdleConnections() }
 
 // Status is a member's answer to GET /patroni, as far as anybody here needs it.
 type Status struct {
@@ -159,6 +191,12 @@ func (c *Client) Alive(ctx context.Context, m cluster.Member) bool {
 	return err == nil
 }
 
+// NotSent reports whether an error of Send means that nobody was reached, so that nothing can have happened.
+func NotSent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
 // Answer is what a member said to a request: its status code and text.
 type Answer struct {
 	Code int
@@ -186,7 +224,11 @@ func (c *Client) Send(ctx context.Context, method, target string, body any) (Ans
 		return Answer{}, fmt.Errorf("prepare the request to %s: %w", target, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.http.Do(req)
+	now := c.way.Load()
+	if now.Username != "" {
+		req.SetBasicAuth(now.Username, now.Password.Reveal())
+	}
+	resp, err := now.http.Do(req)
 	if err != nil {
 		return Answer{}, err
 	}

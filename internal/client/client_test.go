@@ -2,9 +2,13 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +20,7 @@ func serve(t *testing.T, handler http.HandlerFunc) (*Client, string) {
 	t.Helper()
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
-	c := New(nil)
+	c := New(nil, Options{})
 	t.Cleanup(c.Close)
 	return c, s.URL
 }
@@ -60,7 +64,7 @@ func TestANoIsAnAnswerAndSilenceIsNot(t *testing.T) {
 
 func TestAliasesAreDialled(t *testing.T) {
 	_, base := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{}`)) })
-	c := New(map[string]string{"node1": "127.0.0.1"})
+	c := New(map[string]string{"node1": "127.0.0.1"}, Options{})
 	defer c.Close()
 	port := base[len("http://127.0.0.1:"):]
 	if !c.Alive(t.Context(), cluster.Member{APIURL: "http://node1:" + port + "/patroni"}) {
@@ -86,5 +90,50 @@ func TestFailsafeCall(t *testing.T) {
 	}
 	if _, err := client.Failsafe(t.Context(), "http://[::1", call); err == nil {
 		t.Error("an address that is none was accepted")
+	}
+}
+
+// secure is a member that speaks TLS and demands a login.
+func secure(t *testing.T) (*httptest.Server, *x509.CertPool) {
+	t.Helper()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, password, _ := r.BasicAuth(); name != "ctl" || password != "correct horse" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(s.Close)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	return s, pool
+}
+
+func TestMembersThatSpeakTLSAndAskForALogin(t *testing.T) {
+	s, pool := secure(t)
+	c := New(nil, Options{TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}})
+	defer c.Close()
+	if a, err := c.Send(t.Context(), http.MethodPost, s.URL, nil); err != nil || a.Code != http.StatusUnauthorized {
+		t.Errorf("without a login: %v %v", a, err)
+	}
+	c.Configure(Options{TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, Username: "ctl", Password: "correct horse"})
+	if a, err := c.Send(t.Context(), http.MethodPost, s.URL, nil); err != nil || a.Code != http.StatusOK {
+		t.Errorf("with one: %v %v", a, err)
+	}
+	c.Configure(Options{Username: "ctl", Password: "correct horse"})
+	_, err := c.Send(t.Context(), http.MethodPost, s.URL, nil)
+	if err == nil || strings.Contains(err.Error(), "correct horse") {
+		t.Errorf("a certificate of an unknown authority: %v", err)
+	}
+}
+
+func TestWhetherARequestWasSent(t *testing.T) {
+	c := New(nil, Options{})
+	defer c.Close()
+	if _, err := c.Send(t.Context(), http.MethodPost, "http://127.0.0.1:1/switchover", nil); !NotSent(err) {
+		t.Errorf("nobody listens there: %v", err)
+	}
+	breaking, url := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	if _, err := breaking.Send(t.Context(), http.MethodPost, url, nil); err == nil || NotSent(err) {
+		t.Errorf("it may have been carried out: %v", err)
 	}
 }

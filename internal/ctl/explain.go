@@ -18,6 +18,9 @@ import (
 	"github.com/pgbaton/pgbaton/internal/ha"
 )
 
+// outputText is for people.
+const outputText = "text"
+
 // explainTimeout bounds the question to one member.
 const explainTimeout = 3 * time.Second
 
@@ -45,31 +48,33 @@ what was done, and whether the member would take the lead if nobody had it.`,
   pgbaton explain patroni-node2 --history
   pgbaton explain --url http://node2:8008   # one agent, when the DCS does not answer
   pgbaton explain -o json                   # for programs`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              between(0, 1, ""),
+		ValidArgsFunction: t.completeOwnMember,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.explain(cmd.Context(), strings.Join(args, ""), o)
 		},
 	}
 	c.Flags().BoolVar(&o.history, "history", false, "show the last changes instead, oldest first")
-	c.Flags().StringVarP(&o.output, "output", "o", "text", "text or json")
+	o.output = outputText
+	choiceVar(c, &o.output, "output", "o", "text or json", outputText, formatJSON)
 	c.Flags().StringVar(&o.url, "url", "", "ask the agent at this address and leave the DCS alone")
 	return c
 }
 
 func (t *tool) explain(ctx context.Context, member string, o explainOptions) error {
-	if o.output != "text" && o.output != formatJSON {
-		return fmt.Errorf("unknown output %q: choose text or json", o.output)
-	}
 	if o.url != "" {
-		peers := client.New(nil)
+		peers, err := t.strangers()
+		if err != nil {
+			return err
+		}
 		defer peers.Close()
 		m := cluster.Member{Name: o.url, APIURL: o.url}
 		if m.API("/") == "" {
 			return fmt.Errorf("--url %s is no address such as http://node2:8008", o.url)
 		}
-		return t.explainMembers(ctx, &session{client: peers}, cluster.Cluster{}, []cluster.Member{m}, true, o)
+		return t.explainMembers(ctx, &session{client: peers, tool: t}, cluster.Cluster{}, []cluster.Member{m}, true, o)
 	}
-	s, err := t.open(ctx, "")
+	s, err := t.open(ctx, "", "")
 	if err != nil {
 		return fmt.Errorf("%w. %s", err, withoutDCS)
 	}
@@ -87,6 +92,17 @@ func (t *tool) explain(ctx context.Context, member string, o explainOptions) err
 		members = []cluster.Member{m}
 	}
 	return t.explainMembers(ctx, s, c, members, member != "", o)
+}
+
+// strangers makes the client for an agent that was named by its address. The configuration says how agents are called, if
+// there is one.
+func (t *tool) strangers() (*client.Client, error) {
+	cfg, err := t.readConfig()
+	if err != nil && t.file != "" {
+		return nil, err
+	}
+	cfg.Ctl.Insecure = cfg.Ctl.Insecure || t.insecure
+	return t.peers(cfg)
 }
 
 func (t *tool) explainMembers(ctx context.Context, s *session, c cluster.Cluster, members []cluster.Member, detail bool, o explainOptions) error {
@@ -117,7 +133,7 @@ func askAll[T any](ctx context.Context, s *session, members []cluster.Member, pa
 
 func askOne[T any](ctx context.Context, s *session, m cluster.Member, path string) told[T] {
 	answer := told[T]{Member: m.Name}
-	a, err := s.send(ctx, explainTimeout, http.MethodGet, m.API(path), nil)
+	a, err := s.ask(ctx, m, path)
 	switch {
 	case m.API(path) == "":
 		answer.Trouble = "it announces no REST API"
@@ -136,6 +152,13 @@ func askOne[T any](ctx context.Context, s *session, m cluster.Member, path strin
 		answer.Trouble = fmt.Sprintf("its agent answers %d: %s", a.Code, a.Text)
 	}
 	return answer
+}
+
+// ask asks an agent, one of several at once.
+func (s *session) ask(ctx context.Context, m cluster.Member, path string) (client.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	return s.client.Send(ctx, http.MethodGet, m.API(path), nil)
 }
 
 func (t *tool) explainNow(ctx context.Context, s *session, c cluster.Cluster, members []cluster.Member, detail bool, o explainOptions) error {

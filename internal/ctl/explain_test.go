@@ -157,7 +157,7 @@ func TestExplainRefusals(t *testing.T) {
 	for args, want := range map[string]string{
 		"explain stranger":         "stranger is no member of cluster postgresql-cluster: its members are patroni-node1, patroni-node2, patroni-node3",
 		"explain --url node2:8008": "--url node2:8008 is no address such as http://node2:8008",
-		"explain -o xml":           `unknown output "xml": choose text or json`,
+		"explain -o xml":           `invalid argument "xml" for "-o, --output" flag: "xml" is not one of text, json`,
 	} {
 		if _, err := run(t, picture(""), "", strings.Fields(args)...); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", args, err)

@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -13,25 +14,36 @@ import (
 func (t *tool) flushCommand() *cobra.Command {
 	var o choice
 	c := &cobra.Command{
-		Use:   "flush CLUSTER [MEMBER...] restart|switchover",
+		Use:   "flush CLUSTER_NAME [MEMBER...] restart|switchover",
 		Short: "Forget what is scheduled",
 		Example: `  pgbaton flush postgresql-cluster restart
   pgbaton flush postgresql-cluster switchover`,
-		Args: cobra.MinimumNArgs(2),
+		Args:              flushArgs,
+		ValidArgsFunction: t.completeFlush,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args[1 : len(args)-1]
-			switch what := args[len(args)-1]; what {
-			case "restart":
+			if args[len(args)-1] == "restart" {
 				return t.flushRestarts(cmd.Context(), args[0], o)
-			case "switchover":
-				return t.flushSwitchover(cmd.Context(), args[0])
-			default:
-				return fmt.Errorf("nothing named %q is ever scheduled: choose restart or switchover", what)
 			}
+			return t.flushSwitchover(cmd.Context(), args[0], o.group)
 		},
 	}
 	chooseFlags(c, &o)
 	return c
+}
+
+// flushArgs demands a cluster and, last, what is to be forgotten.
+func flushArgs(_ *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return errors.New("Missing argument 'CLUSTER_NAME'.") //nolint:staticcheck,revive // as patronictl's users know it
+	case len(args) == 1:
+		return errors.New("Missing argument '{restart|switchover}'.") //nolint:staticcheck,revive // as patronictl's users know it
+	}
+	if what := args[len(args)-1]; what != "restart" && what != "switchover" {
+		return fmt.Errorf("nothing named %q is ever scheduled: choose restart or switchover", what)
+	}
+	return nil
 }
 
 func (t *tool) flushRestarts(ctx context.Context, name string, o choice) error {
@@ -54,7 +66,7 @@ func (t *tool) flushRestart(ctx context.Context, s *session, m cluster.Member) {
 		t.printf("No scheduled restart for member %s\n", m.Name)
 		return
 	}
-	a, err := s.send(ctx, requestTimeout, http.MethodDelete, m.API("/restart"), nil)
+	a, err := s.send(ctx, requestTimeout, m, http.MethodDelete, "/restart", nil)
 	switch {
 	case err != nil:
 		t.failed("flush scheduled restart", m, err)
@@ -65,8 +77,8 @@ func (t *tool) flushRestart(ctx context.Context, s *session, m cluster.Member) {
 	}
 }
 
-func (t *tool) flushSwitchover(ctx context.Context, name string) error {
-	s, err := t.open(ctx, name)
+func (t *tool) flushSwitchover(ctx context.Context, name, group string) error {
+	s, err := t.open(ctx, name, group)
 	if err != nil {
 		return err
 	}
@@ -79,16 +91,22 @@ func (t *tool) flushSwitchover(ctx context.Context, name string) error {
 		t.printf("No pending scheduled switchover\n")
 		return nil
 	}
-	a, err := s.sendAny(ctx, c, http.MethodDelete, "/switchover", nil)
-	switch {
-	case err != nil:
-		return err
-	case a.OK():
-		t.printf("Success: %s\n", a.Text)
-	case a.Code == http.StatusNotFound:
-		t.printf("Failed: %s\n", a.Text)
-	default:
-		t.printf("Failed: status_code=%d, (%s)\n", a.Code, a.Text)
+	for _, m := range leaderFirst(c) {
+		a, err := s.send(ctx, requestTimeout, m, http.MethodDelete, "/switchover", nil)
+		switch {
+		case err != nil:
+			t.inaccessible(m, err)
+			continue
+		case a.Code == http.StatusOK:
+			t.printf("Success: %s\n", a.Text)
+			return nil
+		case a.Code == http.StatusNotFound:
+			t.printf("Failed: %s\n", a.Text)
+			return nil
+		}
+		t.printf("Failed: member=%s, status_code=%d, (%s)\n", m.Name, a.Code, a.Text)
 	}
-	return nil
+	t.warn("Failing over to DCS")
+	t.printf("%s Could not find any accessible member of cluster %s\n", t.moment(), s.scope)
+	return changed(s.WriteFailover(ctx, cluster.Failover{}, c.Failover.Version), "the scheduled switchover")
 }

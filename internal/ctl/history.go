@@ -2,34 +2,33 @@ package ctl
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v4"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
 )
 
 func (t *tool) historyCommand() *cobra.Command {
-	format := formatPretty
+	format, group := formatPretty, ""
 	c := &cobra.Command{
-		Use:     "history [CLUSTER]",
-		Short:   "List the timelines that ended: when, where, and who led next",
-		Example: "  pgbaton history -f json",
-		Args:    cobra.MaximumNArgs(1),
+		Use:               "history [CLUSTER_NAME]",
+		Short:             "List the timelines that ended: when, where, and who led next",
+		Example:           "  pgbaton history -f json",
+		Args:              between(0, 1, ""),
+		ValidArgsFunction: t.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.history(cmd.Context(), strings.Join(args, ""), format)
+			return t.history(cmd.Context(), strings.Join(args, ""), group, format)
 		},
 	}
-	c.Flags().StringVarP(&format, "format", "f", formatPretty, "pretty, tsv, json or yaml")
+	choiceVar(c, &format, "format", "f", "pretty, tsv, json or yaml", formats()...)
+	groupFlag(c, &group)
 	return c
 }
 
-func (t *tool) history(ctx context.Context, name, format string) error {
-	s, err := t.open(ctx, name)
+func (t *tool) history(ctx context.Context, name, group, format string) error {
+	s, err := t.open(ctx, name, group)
 	if err != nil {
 		return err
 	}
@@ -46,41 +45,48 @@ func (t *tool) history(ctx context.Context, name, format string) error {
 	return nil
 }
 
-// historyDoc is one timeline that ended, for programs; empty cells are kept.
-type historyDoc struct {
-	Timeline  uint32 `json:"TL" yaml:"TL"`
-	LSN       uint64 `json:"LSN" yaml:"LSN"`
-	Reason    string `json:"Reason" yaml:"Reason"`
-	Timestamp string `json:"Timestamp" yaml:"Timestamp"`
-	Leader    string `json:"New Leader" yaml:"New Leader"`
+func renderHistory(h cluster.History, format string) (string, error) {
+	columns := []column{{"TL", true}, {"LSN", true}, {"Reason", false}, {"Timestamp", false}, {"New Leader", false}}
+	var rows [][]any
+	for _, l := range h.Lines {
+		rows = append(rows, []any{int(l.Timeline), int(l.End), l.Reason, l.At, l.Leader})
+	}
+	return render(format, "\t", columns, rows)
 }
 
-func renderHistory(h cluster.History, format string) (string, error) {
-	docs := []historyDoc{}
-	cells := [][]string{}
-	for _, l := range h.Lines {
-		docs = append(docs, historyDoc{uint32(l.Timeline), uint64(l.End), l.Reason, l.At, l.Leader})
-		cells = append(cells, []string{
-			strconv.FormatUint(uint64(l.Timeline), 10), strconv.FormatUint(uint64(l.End), 10), l.Reason, l.At, l.Leader,
-		})
-	}
-	columns := []column{{"TL", true}, {"LSN", true}, {"Reason", false}, {"Timestamp", false}, {"New Leader", false}}
-	switch format {
-	case formatPretty:
-		return table("", columns, cells), nil
-	case formatTSV:
-		var b strings.Builder
-		b.WriteString("TL\tLSN\tReason\tTimestamp\tNew Leader\n")
-		for _, line := range cells {
-			b.WriteString(strings.Join(line, "\t") + "\n")
+// render renders values as a table without a title, or for programs, who get the empty ones as well.
+func render(format, delimiter string, columns []column, rows [][]any) (string, error) {
+	var cells [][]string
+	var docs [][]field
+	for _, row := range rows {
+		var texts []string
+		var doc []field
+		for i, value := range row {
+			texts = append(texts, fmt.Sprint(value))
+			doc = append(doc, field{columns[i].title, value})
 		}
-		return b.String(), nil
-	case formatJSON:
-		text, err := json.Marshal(docs)
-		return string(text) + "\n", err
-	case formatYAML, formatYML:
-		text, err := yaml.Marshal(docs)
-		return string(text) + "\n", err
+		cells, docs = append(cells, texts), append(docs, doc)
 	}
-	return "", fmt.Errorf("unknown format %q: choose pretty, tsv, json or yaml", format)
+	switch format {
+	case formatTSV:
+		return delimited(columns, cells, delimiter), nil
+	case formatJSON:
+		return jsonText(docs)
+	case formatYAML, formatYML:
+		return yamlRows(docs)
+	}
+	return table("", columns, cells), nil
+}
+
+func delimited(columns []column, cells [][]string, delimiter string) string {
+	var head []string
+	for _, c := range columns {
+		head = append(head, c.title)
+	}
+	var b strings.Builder
+	b.WriteString(strings.Join(head, delimiter) + "\n")
+	for _, line := range cells {
+		b.WriteString(strings.Join(line, delimiter) + "\n")
+	}
+	return b.String()
 }

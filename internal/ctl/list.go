@@ -2,6 +2,8 @@ package ctl
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -9,28 +11,43 @@ import (
 
 type listOptions struct {
 	format    string
+	group     string
 	extended  bool
 	timestamp bool
-	watch     float64
-	watch2    bool
+	watch     watchOptions
 }
 
 func (t *tool) listCommand() *cobra.Command {
-	var o listOptions
+	o := listOptions{format: formatPretty}
 	c := &cobra.Command{
-		Use:   "list [CLUSTER...]",
+		Use:   "list [CLUSTER_NAME...]",
 		Short: "List the members of a cluster with their roles and positions",
 		Example: `  pgbaton list                      # the cluster of the environment or configuration
   pgbaton list -c postgres0.yml -e  # with all columns
   pgbaton list -f json              # for programs
-  pgbaton list -w 1                 # again every second`,
-		RunE: func(cmd *cobra.Command, args []string) error { return t.list(cmd.Context(), args, o) },
+  pgbaton list -W                   # again every 2 seconds, in place`,
+		ValidArgsFunction: t.completeClusters,
+		RunE:              func(cmd *cobra.Command, args []string) error { return t.list(cmd.Context(), args, o) },
 	}
-	c.Flags().StringVarP(&o.format, "format", "f", formatPretty, "pretty, tsv, json or yaml")
+	choiceVar(c, &o.format, "format", "f", "pretty, tsv, json or yaml", formats()...)
 	c.Flags().BoolVarP(&o.extended, "extended", "e", false, "show all columns")
 	c.Flags().BoolVarP(&o.timestamp, "timestamp", "t", false, "print the time first")
-	c.Flags().Float64VarP(&o.watch, "watch", "w", 0, "list again every so many seconds")
-	c.Flags().BoolVarP(&o.watch2, "watch-2", "W", false, "list again every 2 seconds")
+	groupFlag(c, &o.group)
+	watchFlags(c, &o.watch)
+	return c
+}
+
+func (t *tool) topologyCommand() *cobra.Command {
+	o := listOptions{format: formatTopology}
+	c := &cobra.Command{
+		Use:               "topology [CLUSTER_NAME...]",
+		Short:             "Show the members of a cluster below those that they stream from",
+		Example:           "  pgbaton topology postgresql-cluster",
+		ValidArgsFunction: t.completeClusters,
+		RunE:              func(cmd *cobra.Command, args []string) error { return t.list(cmd.Context(), args, o) },
+	}
+	groupFlag(c, &o.group)
+	watchFlags(c, &o.watch)
 	return c
 }
 
@@ -38,49 +55,51 @@ func (t *tool) list(ctx context.Context, clusters []string, o listOptions) error
 	if len(clusters) == 0 {
 		clusters = []string{""}
 	}
-	if o.watch2 {
-		o.watch = 2
-	}
-	for {
-		for _, name := range clusters {
-			if err := t.listOne(ctx, name, o); err != nil {
-				return err
-			}
+	var sessions []*session
+	defer func() {
+		for _, s := range sessions {
+			s.close()
 		}
-		if o.watch <= 0 {
+	}()
+	for _, name := range clusters {
+		s, err := t.open(ctx, name, o.group)
+		if errors.Is(err, errNoScope) {
+			t.warn("Listing members: No cluster names were provided")
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Duration(o.watch * float64(time.Second))):
-			t.printf("\x1b[H\x1b[2J")
+		if err != nil {
+			return err
 		}
+		sessions = append(sessions, s)
 	}
+	return t.watching(ctx, o.watch, func() (string, error) { return t.listing(ctx, sessions, o) })
 }
 
-func (t *tool) listOne(ctx context.Context, name string, o listOptions) error {
-	s, err := t.open(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+// listing is what list prints.
+func (t *tool) listing(ctx context.Context, sessions []*session, o listOptions) (string, error) {
+	var b strings.Builder
 	if o.timestamp {
-		t.printf("%s\n", t.env.Now().Format("2006-01-02 15:04:05"))
+		b.WriteString(t.stamp() + "\n")
 	}
-	return t.show(ctx, s, o.format, o.extended)
+	for _, s := range sessions {
+		c, err := s.load(ctx)
+		if err != nil {
+			return b.String(), err
+		}
+		text, err := listing{s.scope, s.group, c, o.format, o.extended}.render()
+		if err != nil {
+			return b.String(), err
+		}
+		b.WriteString(text)
+	}
+	return b.String(), nil
 }
 
 // show prints the cluster as it is now.
-func (t *tool) show(ctx context.Context, s *session, format string, extended bool) error {
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
-	text, err := renderList(s.scope, c, format, extended)
-	if err != nil {
-		return err
-	}
+func (t *tool) show(ctx context.Context, s *session) error {
+	text, err := t.listing(ctx, []*session{s}, listOptions{format: formatPretty})
 	t.printf("%s", text)
-	return nil
+	return err
 }
+
+func (t *tool) stamp() string { return t.env.Now().Format(time.DateTime) }

@@ -4,36 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgbaton/pgbaton/internal/client"
 	"github.com/pgbaton/pgbaton/internal/cluster"
 )
 
-// answerTimeout is longer than the time a leader takes to say how a switchover went.
-const answerTimeout = 90 * time.Second
-
 type manualOptions struct {
-	leader, candidate, scheduled string
-	force                        bool
+	leader, candidate, scheduled, group string
+	force                               bool
 }
 
 func (t *tool) manualCommand(kind string) *cobra.Command {
 	var o manualOptions
 	c := &cobra.Command{
-		Use:  kind + " [CLUSTER]",
-		Args: cobra.MaximumNArgs(1),
+		Use:               kind + " [CLUSTER_NAME]",
+		Args:              between(0, 1, ""),
+		ValidArgsFunction: t.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.manual(cmd.Context(), kind, strings.Join(args, ""), o)
 		},
 	}
 	c.Flags().StringVar(&o.candidate, "candidate", "", "the member that is to lead")
 	c.Flags().BoolVar(&o.force, "force", false, "do not ask")
+	groupFlag(c, &o.group)
+	t.memberFlag(c, "candidate", "replica")
 	if kind == "failover" {
 		c.Short = "Make a member the leader, also when the present one is gone"
 		c.Example = "  pgbaton failover --candidate patroni-node2 --force"
@@ -45,6 +43,8 @@ func (t *tool) manualCommand(kind string) *cobra.Command {
   pgbaton switchover --scheduled 2030-01-01T03:00+01:00`
 	c.Flags().StringVar(&o.leader, "leader", "", "the member that leads now")
 	c.Flags().StringVar(&o.leader, "primary", "", "another name of --leader")
+	t.memberFlag(c, "leader", "leader")
+	t.memberFlag(c, "primary", "leader")
 	c.Flags().StringVar(&o.scheduled, "scheduled", "", "when, ISO 8601; now without it")
 	return c
 }
@@ -53,7 +53,7 @@ var errPausedSwitchover = errors.New("Can't schedule switchover in the paused st
 
 // manual asks what is missing, asks whether it is meant, and hands the request to the leader.
 func (t *tool) manual(ctx context.Context, kind, name string, o manualOptions) error {
-	s, err := t.open(ctx, name)
+	s, err := t.open(ctx, name, o.group)
 	if err != nil {
 		return err
 	}
@@ -63,26 +63,35 @@ func (t *tool) manual(ctx context.Context, kind, name string, o manualOptions) e
 		return err
 	}
 	t.printf("Current cluster topology\n")
-	if err := t.show(ctx, s, formatPretty, false); err != nil {
+	if err := t.show(ctx, s); err != nil {
 		return err
 	}
 	f := cluster.Failover{Leader: o.leader, Candidate: o.candidate, ScheduledAt: o.scheduled}
-	if f.ScheduledAt != "" && paused(c) {
-		return errPausedSwitchover
-	}
 	if err := t.complete(kind, s.scope, c, &f, o.force); err != nil {
 		return err
 	}
-	for _, question := range questions(kind, s.scope, c, f) {
-		if o.force {
-			break
-		}
-		if err := t.confirm(question); err != nil {
-			t.printf("Aborting %s\n", kind)
-			return nil
+	if !o.force {
+		if err := t.meant(kind, s.scope, c, f); err != nil {
+			return err
 		}
 	}
 	return t.submit(ctx, s, kind, c, f)
+}
+
+// meant asks whether all this is meant.
+func (t *tool) meant(kind, scope string, c cluster.Cluster, f cluster.Failover) error {
+	for _, question := range questions(kind, scope, c, f) {
+		yes, err := t.confirm(question)
+		switch {
+		case err != nil:
+			return err
+		case !yes && f.ScheduledAt != "":
+			return errors.New("Aborting scheduled " + kind)
+		case !yes:
+			return errors.New("Aborting " + kind)
+		}
+	}
+	return nil
 }
 
 // complete fills in what the operator did not say, and refuses what cannot be.
@@ -123,7 +132,7 @@ func (t *tool) complete(kind, scope string, c cluster.Cluster, f *cluster.Failov
 	if kind == "failover" {
 		return nil
 	}
-	return t.completeSchedule(f, force)
+	return t.completeSchedule(c, f, force)
 }
 
 // offered are the candidates from which an operator is asked to choose: a switchover under synchronous_mode: on goes to
@@ -152,7 +161,7 @@ func (t *tool) completeLeader(scope string, c cluster.Cluster, f *cluster.Failov
 		f.Leader = c.Leader.Name
 	}
 	if f.Leader == "" {
-		answer, err := t.prompt("Primary", c.Leader.Name)
+		answer, err := t.prompt(leaderWord(c), c.Leader.Name)
 		if err != nil {
 			return err
 		}
@@ -164,9 +173,17 @@ func (t *tool) completeLeader(scope string, c cluster.Cluster, f *cluster.Failov
 	return nil
 }
 
-func (t *tool) completeSchedule(f *cluster.Failover, force bool) error {
+// leaderWord is what the leader is in its cluster.
+func leaderWord(c cluster.Cluster) string {
+	if m, _ := c.LeaderMember(); m.Role == cluster.RoleStandbyLeader {
+		return "Standby Leader"
+	}
+	return "Primary"
+}
+
+func (t *tool) completeSchedule(c cluster.Cluster, f *cluster.Failover, force bool) error {
 	if f.ScheduledAt == "" && !force {
-		answer, err := t.promptSchedule("switchover")
+		answer, err := t.promptSchedule("switchover", " ")
 		if err != nil {
 			return err
 		}
@@ -177,14 +194,20 @@ func (t *tool) completeSchedule(f *cluster.Failover, force bool) error {
 		return nil
 	}
 	at, err := t.parseSchedule(f.ScheduledAt)
+	if err == nil && paused(c) {
+		return errPausedSwitchover
+	}
 	f.ScheduledAt = at
 	return err
 }
 
-func (t *tool) promptSchedule(what string) (string, error) {
+func (t *tool) promptSchedule(what, gap string) (string, error) {
 	example := t.env.Now().Add(time.Hour).Format("2006-01-02T15:04")
-	return t.prompt("When should the "+what+" take place (e.g. "+example+" ) ", "now")
+	return t.prompt("When should the "+what+" take place (e.g. "+example+gap+") ", "now")
 }
+
+// isoForm is how points in time are sent and shown.
+const isoForm = "2006-01-02T15:04:05.999999-07:00"
 
 // parseSchedule reads a point in time, in the local zone unless it names one, and writes it as agents read it.
 func (t *tool) parseSchedule(text string) (string, error) {
@@ -193,7 +216,7 @@ func (t *tool) parseSchedule(text string) (string, error) {
 		//nolint:staticcheck // the text is part of the interface
 		return "", fmt.Errorf("Unable to parse scheduled timestamp (%s). It should be in an unambiguous format (e.g. ISO 8601)", text)
 	}
-	return at.Format(time.RFC3339), nil
+	return at.Format(isoForm), nil
 }
 
 // questions are those that must all be answered with yes.
@@ -214,44 +237,4 @@ func question(kind, scope string, c cluster.Cluster, f cluster.Failover) string 
 		return fmt.Sprintf("Are you sure you want to schedule switchover of cluster %s at %s%s?", scope, f.ScheduledAt, demoting)
 	}
 	return fmt.Sprintf("Are you sure you want to %s cluster %s%s?", kind, scope, demoting)
-}
-
-// submit sends the request to the leader, or to the candidate when nobody leads, and prints the answer.
-func (t *tool) submit(ctx context.Context, s *session, kind string, c cluster.Cluster, f cluster.Failover) error {
-	target, ok := c.LeaderMember()
-	if !ok {
-		target, ok = c.Member(f.Candidate)
-	}
-	if !ok || target.APIURL == "" {
-		return fmt.Errorf("no member of cluster %s announces a REST API to send the %s to", s.scope, kind)
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	body := map[string]string{"candidate": f.Candidate}
-	if f.Leader != "" {
-		body["leader"] = f.Leader
-	}
-	if f.ScheduledAt != "" {
-		body["scheduled_at"] = f.ScheduledAt
-	}
-	a, err := s.client.Send(ctx, http.MethodPost, target.API("/"+kind), body)
-	if err != nil {
-		return fmt.Errorf("the %s was sent to %s but its answer did not come (%w): look with pgbaton list whether it happened before asking again",
-			kind, target.Name, err)
-	}
-	return t.report(ctx, s, kind, a)
-}
-
-func (t *tool) report(ctx context.Context, s *session, kind string, a client.Answer) error {
-	word := strings.ToUpper(kind[:1]) + kind[1:]
-	switch {
-	case a.OK():
-		t.printf("%s %s\n", t.env.Now().Format("2006-01-02 15:04:05.00000"), a.Text)
-		return t.show(ctx, s, formatPretty, false)
-	case strings.Contains(a.Text, "status unknown"):
-		t.printf("%s result unknown, details: %d, %s\n", word, a.Code, a.Text)
-	default:
-		t.printf("%s failed, details: %d, %s\n", word, a.Code, a.Text)
-	}
-	return nil
 }

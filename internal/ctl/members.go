@@ -16,10 +16,7 @@ func roles() []string {
 }
 
 // ofRole are the names of the members that a role chooses.
-func ofRole(c cluster.Cluster, role string) ([]string, error) {
-	if !slices.Contains(roles(), role) {
-		return nil, fmt.Errorf("unknown role %q: choose one of %s", role, strings.Join(roles(), ", "))
-	}
+func ofRole(c cluster.Cluster, role string) []string {
 	var names []string
 	for _, m := range c.Members {
 		leads := m.Name == c.Leader.Name
@@ -31,13 +28,14 @@ func ofRole(c cluster.Cluster, role string) ([]string, error) {
 			names = append(names, m.Name)
 		}
 	}
-	return names, nil
+	return names
 }
 
 // choice is what an operator said about which members are meant.
 type choice struct {
 	names []string
 	role  string
+	group string
 	force bool
 	// ask asks for a name where none is given, instead of taking all.
 	ask string
@@ -53,7 +51,7 @@ type selection struct {
 
 // selected opens a cluster and chooses members of it; the caller closes it.
 func (t *tool) selected(ctx context.Context, name string, o choice) (selection, error) {
-	s, err := t.open(ctx, name)
+	s, err := t.open(ctx, name, o.group)
 	if err != nil {
 		return selection{}, err
 	}
@@ -70,14 +68,12 @@ func (t *tool) selected(ctx context.Context, name string, o choice) (selection, 
 
 // choose shows the cluster and finds the members that are meant.
 func (t *tool) choose(ctx context.Context, s *session, c cluster.Cluster, want choice) ([]cluster.Member, error) {
-	candidates, err := ofRole(c, want.role)
-	if err != nil {
-		return nil, err
-	}
+	candidates := ofRole(c, want.role)
 	if len(want.names) == 0 && len(candidates) == 0 {
 		return nil, fmt.Errorf("%s cluster doesn't have any members", s.scope)
 	}
-	if err := t.show(ctx, s, formatPretty, false); err != nil {
+	err := t.show(ctx, s)
+	if err != nil {
 		return nil, err
 	}
 	names := want.names
@@ -87,7 +83,7 @@ func (t *tool) choose(ctx context.Context, s *session, c cluster.Cluster, want c
 	case want.ask == "":
 		names = candidates
 	case want.force:
-		return nil, fmt.Errorf("no member was named to %s", want.ask)
+		return nil, fmt.Errorf("no member was named to %s: name the replicas, or leave --force out to be asked", want.ask)
 	default:
 		names, err = t.askName(want.ask, candidates)
 	}
@@ -128,8 +124,8 @@ func (t *tool) sure(force bool, question, aborted string) error {
 	if force {
 		return nil
 	}
-	err := t.confirm(question)
-	if errors.Is(err, ErrAborted) {
+	yes, err := t.confirm(question)
+	if err == nil && !yes {
 		return errors.New("Aborted " + aborted)
 	}
 	return err

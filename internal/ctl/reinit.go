@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pgbaton/pgbaton/internal/client"
 	"github.com/pgbaton/pgbaton/internal/cluster"
 )
 
@@ -22,17 +24,19 @@ type reinitOptions struct {
 func (t *tool) reinitCommand() *cobra.Command {
 	var o reinitOptions
 	c := &cobra.Command{
-		Use:   "reinit CLUSTER [MEMBER...]",
+		Use:   "reinit CLUSTER_NAME [MEMBER...]",
 		Short: "Delete the data of a replica and clone it anew",
 		Example: `  pgbaton reinit postgresql-cluster patroni-node3 --wait
   pgbaton reinit postgresql-cluster patroni-node3 --from-leader --force`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              between(1, -1, "CLUSTER_NAME"),
+		ValidArgsFunction: t.completeReplicas,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args[1:]
 			return t.reinit(cmd.Context(), args[0], o)
 		},
 	}
 	o.role, o.ask = "replica", "reinitialize"
+	groupFlag(c, &o.group)
 	c.Flags().BoolVar(&o.force, "force", false, "do not ask, and cancel what the member is doing")
 	c.Flags().BoolVar(&o.fromLeader, "from-leader", false, "clone from the leader and from no other replica")
 	c.Flags().BoolVar(&o.wait, "wait", false, "wait until the copy is complete")
@@ -67,7 +71,7 @@ func (t *tool) reinit(ctx context.Context, name string, o reinitOptions) error {
 // reinitOne asks one member, a second time if it is busy and that does not matter. It reports whether the copy began.
 func (t *tool) reinitOne(ctx context.Context, s *session, m cluster.Member, o reinitOptions) (bool, error) {
 	for force := o.force; ; force = true {
-		a, err := s.send(ctx, requestTimeout, http.MethodPost, m.API("/reinitialize"), map[string]bool{"force": force, "from_leader": o.fromLeader})
+		a, err := s.send(ctx, requestTimeout, m, http.MethodPost, "/reinitialize", map[string]bool{"force": force, "from_leader": o.fromLeader})
 		switch {
 		case err != nil:
 			t.failed("reinitialize", m, err)
@@ -80,7 +84,7 @@ func (t *tool) reinitOne(ctx context.Context, s *session, m cluster.Member, o re
 		if force || !strings.HasSuffix(a.Text, " already in progress") {
 			return false, nil
 		}
-		if err := t.confirm("Do you want to cancel it and reinitialize anyway?"); err != nil {
+		if yes, err := t.confirm("Do you want to cancel it and reinitialize anyway?"); err != nil || !yes {
 			return false, err
 		}
 	}
@@ -94,19 +98,48 @@ func (t *tool) awaitReinit(ctx context.Context, s *session, members []cluster.Me
 			t.printf("Waiting for reinitialize to complete on: %s\n", namesOf(members))
 			told = len(members)
 		}
-		if err := t.pollPause(ctx); err != nil {
+		done, err := t.awaitCopy(ctx, s, members)
+		if err != nil {
 			return err
 		}
-		members = slices.DeleteFunc(members, func(m cluster.Member) bool {
-			status, err := s.client.Status(ctx, m.APIURL)
-			done := err == nil && status.State != cluster.StateCreatingReplica
-			if done {
-				t.printf("Reinitialize is completed on: %s\n", m.Name)
-			}
-			return done
-		})
+		for _, name := range done {
+			t.printf("Reinitialize is completed on: %s\n", name)
+			members = slices.DeleteFunc(members, func(m cluster.Member) bool { return m.Name == name })
+		}
 	}
 	return nil
+}
+
+// awaitCopy waits until one of the members, or several, have their copy. A terminal shows how far they are.
+func (t *tool) awaitCopy(ctx context.Context, s *session, members []cluster.Member) (done []string, err error) {
+	n := t.waiting("copying")
+	defer n.over()
+	for len(done) == 0 {
+		if err := t.pollPause(ctx); err != nil {
+			return nil, err
+		}
+		var progress []string
+		for _, m := range members {
+			status, err := s.status(ctx, m)
+			switch {
+			case err != nil:
+				progress = append(progress, m.Name+" does not answer")
+			case status.State != cluster.StateCreatingReplica:
+				done = append(done, m.Name)
+			default:
+				progress = append(progress, m.Name+": "+cmp.Or(status.Progress, "copying"))
+			}
+		}
+		n.say(strings.Join(progress, ", "))
+	}
+	return done, nil
+}
+
+// status asks a member what it does.
+func (s *session) status(ctx context.Context, m cluster.Member) (client.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return s.client.Status(ctx, m.APIURL)
 }
 
 // pollPause waits before a member is asked again.

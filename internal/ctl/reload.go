@@ -11,10 +11,11 @@ import (
 func (t *tool) reloadCommand() *cobra.Command {
 	var o choice
 	c := &cobra.Command{
-		Use:     "reload CLUSTER [MEMBER...]",
-		Short:   "Have agents read their configuration files again",
-		Example: "  pgbaton reload postgresql-cluster --role replica --force",
-		Args:    cobra.MinimumNArgs(1),
+		Use:               "reload CLUSTER_NAME [MEMBER...]",
+		Short:             "Have agents read their configuration files again",
+		Example:           "  pgbaton reload postgresql-cluster --role replica --force",
+		Args:              between(1, -1, "CLUSTER_NAME"),
+		ValidArgsFunction: t.completeMembers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args[1:]
 			return t.reload(cmd.Context(), args[0], o)
@@ -34,7 +35,7 @@ func (t *tool) reload(ctx context.Context, name string, o choice) error {
 		return err
 	}
 	for _, m := range s.members {
-		a, err := s.send(ctx, requestTimeout, http.MethodPost, m.API("/reload"), nil)
+		a, err := s.send(ctx, requestTimeout, m, http.MethodPost, "/reload", nil)
 		switch {
 		case err != nil:
 			t.failed("reload", m, err)

@@ -1,173 +1,82 @@
 package ctl
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v4"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
-	"github.com/pgbaton/pgbaton/internal/wal"
 )
 
-// formats of list.
+// The formats of output.
 const (
-	formatPretty = "pretty"
-	formatTSV    = "tsv"
-	formatJSON   = "json"
-	formatYAML   = "yaml"
-	formatYML    = "yml"
+	formatPretty   = "pretty"
+	formatTopology = "topology"
+	formatTSV      = "tsv"
+	formatJSON     = "json"
+	formatYAML     = "yaml"
+	formatYML      = "yml"
 )
 
-// row is one member as it is listed; cells by column title.
-type row map[string]string
+// formats are those that can be asked for.
+func formats() []string { return []string{formatPretty, formatTSV, formatJSON, formatYAML, formatYML} }
 
-// columnsOf are the columns of a list; the last ones only where some member fills them, or all are wanted.
-func columnsOf(rows []row, extended bool) []string {
+// listing is a cluster as it is to be shown.
+type listing struct {
+	scope string
+	// group is the number of its part when it is one of Citus, else empty.
+	group    string
+	picture  cluster.Cluster
+	format   string
+	extended bool
+}
+
+// Table is the list of a cluster's members as people read it.
+func Table(scope string, c cluster.Cluster) string {
+	l := listing{scope: scope, picture: c, format: formatPretty}
+	return l.pretty(l.rows())
+}
+
+// render renders the cluster in its format.
+func (l listing) render() (string, error) {
+	rows := l.rows()
+	switch l.format {
+	case formatTSV:
+		return l.tsv(rows), nil
+	case formatJSON:
+		return jsonText(l.documents(rows))
+	case formatYAML, formatYML:
+		return yamlRows(l.documents(rows))
+	}
+	return l.pretty(rows), nil
+}
+
+// columns of a list; the last ones only where some member fills them, or all are wanted.
+func (l listing) columns(rows []row) []string {
 	columns := []string{"Cluster", "Member", "Host", "Role", "State", "TL", "Receive LSN", "Receive Lag", "Replay LSN", "Replay Lag"}
+	if l.group != "" {
+		columns = slices.Insert(columns, 1, "Group")
+	}
 	for _, optional := range []string{"Pending restart", "Pending restart reason", "Scheduled restart", "Tags"} {
-		filled := slices.ContainsFunc(rows, func(r row) bool { return r[optional] != "" })
-		if extended || filled {
+		filled := slices.ContainsFunc(rows, func(r row) bool { return r[optional] != nil })
+		if l.extended || filled {
 			columns = append(columns, optional)
 		}
 	}
-	if slices.ContainsFunc(rows, func(r row) bool { return r["Progress"] != "" }) {
+	if slices.ContainsFunc(rows, func(r row) bool { return r["Progress"] != nil }) {
 		columns = append(columns, "Progress") // patronictl has no such column: only where there is something to say
 	}
 	return columns
 }
 
-// rowsOf lists the members by name.
-func rowsOf(scope string, c cluster.Cluster) []row {
-	withPort := portsMatter(c)
-	var rows []row
-	for _, m := range c.Members {
-		r := row{
-			"Cluster": scope, "Member": m.Name, "Host": hostOf(m, withPort), "Role": roleWords(c.RoleOf(m)), "State": c.StateOf(m),
-			"TL": timelineWord(m.Timeline),
-		}
-		if m.PendingRestart {
-			r["Pending restart"] = "*"
-			r["Pending restart reason"] = reasons(m.Pending)
-		}
-		if m.Name != c.Leader.Name {
-			r["Receive LSN"], r["Receive Lag"] = position(c, m.Received)
-			r["Replay LSN"], r["Replay Lag"] = position(c, m.Replayed)
-		}
-		r["Progress"] = m.Progress
-		if m.Restart != nil {
-			r["Scheduled restart"] = m.Restart.String()
-		}
-		if len(m.Tags) > 0 {
-			r["Tags"] = tagLines(m.Tags)
-		}
-		rows = append(rows, r)
-	}
-	return rows
-}
-
-// reasons renders the settings that need a restart; one too long for a table is only named.
-func reasons(pending map[string]cluster.Pending) string {
-	const most = 50
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(pending)) {
-		line := fmt.Sprintf("%s: %s->%s", name, pending[name].Old, pending[name].New)
-		if len(line) > most {
-			line = name + ": [hidden - too long]"
-		}
-		lines = append(lines, line)
-	}
-	return strings.Join(lines, "\n")
-}
-
-// portsMatter reports whether hosts are shown with their ports: when one is not 5432, or two members share a
-// host.
-func portsMatter(c cluster.Cluster) bool {
-	seen := map[string]bool{}
-	for _, m := range c.Members {
-		host, port, ok := m.Endpoint()
-		if ok && (port != 5432 || seen[host]) {
-			return true
-		}
-		seen[host] = true
-	}
-	return false
-}
-
-func hostOf(m cluster.Member, withPort bool) string {
-	host, port, ok := m.Endpoint()
-	switch {
-	case !ok:
-		return ""
-	case withPort:
-		return cluster.HostPort(host, port)
-	}
-	return host
-}
-
-// roleWords writes sync_standby as Sync Standby.
-func roleWords(role string) string {
-	words := strings.Split(role, "_")
-	for i, w := range words {
-		words[i] = strings.ToUpper(w[:1]) + w[1:]
-	}
-	return strings.Join(words, " ")
-}
-
-func timelineWord(tl wal.Timeline) string {
-	if tl == 0 {
-		return ""
-	}
-	return strconv.FormatUint(uint64(tl), 10)
-}
-
-// position is a member's position and its lag in MB, rounded half to even.
-func position(c cluster.Cluster, at wal.LSN) (lsn, lag string) {
-	if at == 0 {
-		return "unknown", ""
-	}
-	megabytes := math.RoundToEven(float64(at.Behind(c.Status.Optime)) / (1 << 20))
-	return at.String(), strconv.Itoa(int(megabytes))
-}
-
-func tagLines(tags cluster.Tags) string {
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(tags)) {
-		lines = append(lines, fmt.Sprintf("%s: %v", name, tags[name]))
-	}
-	return strings.Join(lines, "\n")
-}
-
-// renderList renders a cluster in one of the formats.
-func renderList(scope string, c cluster.Cluster, format string, extended bool) (string, error) {
-	rows := rowsOf(scope, c)
-	columns := columnsOf(rows, extended)
-	switch format {
-	case formatPretty:
-		return prettyList(scope, c, rows, columns) + notes(c), nil
-	case formatTSV:
-		return tsv(rows, columns), nil
-	case formatJSON, formatYAML, formatYML:
-		return documents(rows, columns, format)
-	}
-	return "", fmt.Errorf("unknown format %q: choose pretty, tsv, json or yaml", format)
-}
-
-// Table is the list of a cluster's members as people read it.
-func Table(scope string, c cluster.Cluster) string {
-	rows := rowsOf(scope, c)
-	return prettyList(scope, c, rows, columnsOf(rows, false)) + notes(c)
-}
-
-func prettyList(scope string, c cluster.Cluster, rows []row, names []string) string {
+// pretty is the table with what has to be said below it.
+func (l listing) pretty(rows []row) string {
 	right := []string{"TL", "Receive LSN", "Receive Lag", "Replay LSN", "Replay Lag"}
+	names := slices.DeleteFunc(l.columns(rows), func(name string) bool { return name == "Cluster" || name == "Group" })
 	var columns []column
-	for _, name := range names[1:] {
+	for _, name := range names {
 		title := name
 		if strings.HasSuffix(name, " Lag") {
 			title = "Lag"
@@ -176,13 +85,63 @@ func prettyList(scope string, c cluster.Cluster, rows []row, names []string) str
 	}
 	var cells [][]string
 	for _, r := range rows {
-		var line []string
-		for _, name := range names[1:] {
-			line = append(line, r[name])
-		}
-		cells = append(cells, line)
+		cells = append(cells, l.cells(r, names))
 	}
-	return table(fmt.Sprintf("Cluster: %s (%s)", scope, identity(c)), columns, cells)
+	return table(l.title(), columns, cells) + notes(l.picture)
+}
+
+// cells are the texts of a row.
+func (l listing) cells(r row, names []string) []string {
+	var cells []string
+	for _, name := range names {
+		text := ""
+		switch v := r[name].(type) {
+		case nil:
+		case map[string]any:
+			text = tagText(v, l.format != formatPretty)
+		default:
+			text = fmt.Sprint(v)
+		}
+		cells = append(cells, text)
+	}
+	return cells
+}
+
+// tagText writes tags on lines of their own, or all on one.
+func tagText(tags map[string]any, flow bool) string {
+	text, err := yamlText(plain(tags), flow)
+	if err != nil {
+		return fmt.Sprint(tags)
+	}
+	return strings.TrimSpace(text)
+}
+
+// plain makes a document of the types that documents are made of.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, part := range v {
+			out[name] = plain(part)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, part := range v {
+			out[i] = plain(part)
+		}
+		return out
+	case nil, bool, int, float64, string:
+		return v
+	}
+	return fmt.Sprint(v)
+}
+
+func (l listing) title() string {
+	if l.group != "" {
+		return fmt.Sprintf("Citus cluster: %s (group: %s, %s)", l.scope, l.group, identity(l.picture))
+	}
+	return fmt.Sprintf("Cluster: %s (%s)", l.scope, identity(l.picture))
 }
 
 func identity(c cluster.Cluster) string {
@@ -205,7 +164,11 @@ func notes(c cluster.Cluster) string {
 	if f.ScheduledAt == "" {
 		return out.String()
 	}
-	out.WriteString(" Switchover scheduled at: " + f.ScheduledAt + "\n")
+	when := f.ScheduledAt
+	if at, zoned, err := cluster.ParseSchedule(when, time.UTC); err == nil && zoned {
+		when = at.Format(isoForm)
+	}
+	out.WriteString(" Switchover scheduled at: " + when + "\n")
 	for _, end := range []struct{ word, name string }{{"from", f.Leader}, {"to", f.Candidate}} {
 		if end.name != "" {
 			fmt.Fprintf(&out, "%24s: %s\n", end.word, end.name)
@@ -214,45 +177,40 @@ func notes(c cluster.Cluster) string {
 	return out.String()
 }
 
-func tsv(rows []row, columns []string) string {
+func (l listing) tsv(rows []row) string {
+	columns := l.columns(rows)
 	var b strings.Builder
 	b.WriteString(strings.Join(columns, "\t") + "\n")
 	for _, r := range rows {
-		var line []string
-		for _, name := range columns {
-			line = append(line, strings.ReplaceAll(r[name], "\n", ", "))
-		}
-		b.WriteString(strings.Join(line, "\t") + "\n")
+		b.WriteString(strings.Join(l.cells(r, columns), "\t") + "\n")
 	}
 	return b.String()
 }
 
-// documents renders the rows for programs; empty cells are left out and numbers are numbers.
-func documents(rows []row, columns []string, format string) (string, error) {
-	docs := []map[string]any{}
+// documents are the rows for programs; empty cells are left out.
+func (l listing) documents(rows []row) [][]field {
+	columns := l.columns(rows)
+	var docs [][]field
 	for _, r := range rows {
-		doc := map[string]any{}
+		var doc []field
 		for _, name := range columns {
-			if r[name] != "" {
-				doc[name] = typed(name, r[name])
+			switch {
+			case r[name] == nil:
+			case name == "Group":
+				doc = append(doc, field{name, groupNumber(l.group)})
+			default:
+				doc = append(doc, field{name, plain(r[name])})
 			}
 		}
 		docs = append(docs, doc)
 	}
-	if format == formatJSON {
-		text, err := json.Marshal(docs)
-		return string(text) + "\n", err
-	}
-	text, err := yaml.Marshal(docs)
-	return string(text) + "\n", err
+	return docs
 }
 
-func typed(name, cell string) any {
-	if name != "TL" && !strings.HasSuffix(name, " Lag") {
-		return cell
+func groupNumber(text string) any {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return text
 	}
-	if n, err := strconv.Atoi(cell); err == nil {
-		return n
-	}
-	return cell
+	return n
 }

@@ -27,12 +27,13 @@ type restartOptions struct {
 func (t *tool) restartCommand() *cobra.Command {
 	var o restartOptions
 	c := &cobra.Command{
-		Use:   "restart CLUSTER [MEMBER...]",
+		Use:   "restart CLUSTER_NAME [MEMBER...]",
 		Short: "Restart the servers of members, now or later",
 		Example: `  pgbaton restart postgresql-cluster patroni-node2
   pgbaton restart postgresql-cluster --pending --force          # where a setting waits for it
   pgbaton restart postgresql-cluster --scheduled 2030-01-01T03:00+01:00 --pg-version 15.18`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              between(1, -1, "CLUSTER_NAME"),
+		ValidArgsFunction: t.completeMembers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args[1:]
 			return t.restart(cmd.Context(), args[0], o)
@@ -49,7 +50,9 @@ func (t *tool) restartCommand() *cobra.Command {
 
 // chooseFlags are the flags that choose members.
 func chooseFlags(c *cobra.Command, o *choice) {
-	c.Flags().StringVarP(&o.role, "role", "r", "any", "only members of a role: leader, primary, standby-leader, replica, standby or any")
+	o.role = "any"
+	choiceVar(c, &o.role, "role", "r", "only members of a role: leader, primary, standby-leader, replica, standby or any", roles()...)
+	groupFlag(c, &o.group)
 	c.Flags().BoolVar(&o.force, "force", false, "do not ask")
 }
 
@@ -85,7 +88,7 @@ func (t *tool) restart(ctx context.Context, name string, o restartOptions) error
 // restartTime finds out when, and writes it as agents read it; empty is now.
 func (t *tool) restartTime(o *restartOptions) (err error) {
 	if o.scheduled == "" && !o.force {
-		if o.scheduled, err = t.promptSchedule("restart"); err != nil {
+		if o.scheduled, err = t.promptSchedule("restart", ""); err != nil {
 			return err
 		}
 	}
@@ -146,12 +149,12 @@ func (t *tool) restartOne(ctx context.Context, s *session, m cluster.Member, o r
 		}
 	}
 	if o.scheduled != "" && o.force && m.Restart != nil {
-		if _, err := s.send(ctx, requestTimeout, http.MethodDelete, m.API("/restart"), nil); err != nil {
+		if _, err := s.send(ctx, requestTimeout, m, http.MethodDelete, "/restart", nil); err != nil {
 			t.failed("flush scheduled restart", m, err)
 			return
 		}
 	}
-	a, err := s.send(ctx, restartTimeout, http.MethodPost, m.API("/restart"), body)
+	a, err := s.send(ctx, restartTimeout, m, http.MethodPost, "/restart", body)
 	switch {
 	case err != nil:
 		t.failed("restart", m, err)
@@ -168,5 +171,5 @@ func (t *tool) restartOne(ctx context.Context, s *session, m cluster.Member, o r
 
 // failed says that a member did not answer: what it was asked may have happened all the same.
 func (t *tool) failed(what string, m cluster.Member, err error) {
-	t.printf("Failed: %s for member %s, no answer: %v\n", what, m.Name, err)
+	t.printf("Failed: %s for member %s, no answer: %v%s\n", what, m.Name, err, hint(err))
 }

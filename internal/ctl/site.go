@@ -22,11 +22,12 @@ type siteOptions struct {
 func (t *tool) demoteClusterCommand() *cobra.Command {
 	var o siteOptions
 	c := &cobra.Command{
-		Use:   "demote-cluster [CLUSTER]",
+		Use:   "demote-cluster [CLUSTER_NAME]",
 		Short: "Make the cluster a standby of another one, which is to take the writes",
 		Example: `  pgbaton demote-cluster --host 10.1.0.1,10.1.0.2 --port 5432 --primary-slot-name site_b
   pgbaton demote-cluster --restore-command 'cp /archive/%f %p' --force`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              between(0, 1, ""),
+		ValidArgsFunction: t.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			patch, err := o.section()
 			if err != nil {
@@ -46,10 +47,11 @@ func (t *tool) demoteClusterCommand() *cobra.Command {
 func (t *tool) promoteClusterCommand() *cobra.Command {
 	force := false
 	c := &cobra.Command{
-		Use:     "promote-cluster [CLUSTER]",
-		Short:   "Make a standby cluster one of its own, which accepts writes",
-		Example: "  pgbaton promote-cluster",
-		Args:    cobra.MaximumNArgs(1),
+		Use:               "promote-cluster [CLUSTER_NAME]",
+		Short:             "Make a standby cluster one of its own, which accepts writes",
+		Example:           "  pgbaton promote-cluster",
+		Args:              between(0, 1, ""),
+		ValidArgsFunction: t.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.site(cmd.Context(), strings.Join(args, ""), promotion(), nil, force)
 		},
@@ -88,7 +90,7 @@ func promotion() direction { return direction{"promote", "promotion", cluster.Ro
 
 // site makes a cluster a standby of another one, or ends that, and waits until its leader is what it shall be.
 func (t *tool) site(ctx context.Context, name string, to direction, section map[string]any, force bool) error {
-	s, err := t.open(ctx, name)
+	s, err := t.open(ctx, name, "")
 	if err != nil {
 		return err
 	}
@@ -105,20 +107,17 @@ func (t *tool) site(ctx context.Context, name string, to direction, section map[
 		return errors.New("Cluster is already in the required state") //nolint:staticcheck // the text is part of the interface
 	}
 	t.printf("Current cluster topology\n")
-	if err := t.show(ctx, s, formatPretty, false); err != nil {
+	if err := t.show(ctx, s); err != nil {
 		return err
 	}
-	if !force {
-		if err := t.confirm(fmt.Sprintf("Are you sure you want to %s %s cluster?", to.verb, s.scope)); err != nil {
-			t.printf("Aborted cluster %s\n", to.noun)
-			return nil
-		}
+	if err := t.sure(force, fmt.Sprintf("Are you sure you want to %s %s cluster?", to.verb, s.scope), "cluster "+to.noun); err != nil {
+		return err
 	}
 	var value any
 	if section != nil {
 		value = section
 	}
-	a, err := s.send(ctx, requestTimeout, http.MethodPatch, leader.API("/config"), map[string]any{"standby_cluster": value})
+	a, err := s.send(ctx, requestTimeout, leader, http.MethodPatch, "/config", map[string]any{"standby_cluster": value})
 	if err != nil {
 		return fmt.Errorf("the request to %s %s was sent to %s but its answer did not come (%w): look with pgbaton list before asking again",
 			to.verb, s.scope, leader.Name, err)
@@ -151,10 +150,8 @@ func (t *tool) awaitSite(ctx context.Context, s *session, c cluster.Cluster, for
 		return context.Cause(ctx)
 	}
 	t.printf("%s cluster is successfully %sd\n", t.stamp(), to.verb)
-	return t.show(ctx, s, formatPretty, false)
+	return t.show(ctx, s)
 }
-
-func (t *tool) stamp() string { return t.env.Now().Format("2006-01-02 15:04:05") }
 
 // title writes a boolean as other tools read it here.
 func title(b bool) string {

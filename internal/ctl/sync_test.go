@@ -50,15 +50,15 @@ func TestListOfSynchronousStandbys(t *testing.T) {
 		}
 	}
 	out, err := run(t, synchronous("", "on", "patroni-node2"), "", "list", "-f", "json")
-	if err != nil || !strings.Contains(out, `"Member":"patroni-node2","Receive LSN":"0/5000000","Receive Lag":0,"Replay LSN":"0/3000060","Replay Lag":32,"Role":"Sync Standby"`) {
+	if err != nil || !strings.Contains(out, `"Role": "Sync Standby", "State": "streaming", "TL": 1, "Receive LSN": "0/5000000", "Receive Lag": 0, "Replay LSN": "0/3000060", "Replay Lag": 32`) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 func TestSynchronousStandbysAreReplicas(t *testing.T) {
-	names, err := ofRole(synchronous("", true, "patroni-node2"), "replica")
-	if diff := cmp.Diff([]string{"patroni-node2", "patroni-node3"}, names); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+	names := ofRole(synchronous("", true, "patroni-node2"), "replica")
+	if diff := cmp.Diff([]string{"patroni-node2", "patroni-node3"}, names); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -109,11 +109,11 @@ func TestAFailoverToAnAsynchronousMemberIsConfirmed(t *testing.T) {
 		ends        string
 	}{
 		{"yes", "y\nyes\n", true, "patroni-node3", false, sent, warned + asked},
-		{"no", "n\n", true, "patroni-node3", false, "", warned + "Aborting failover\n"},
-		{"yes, then no", "y\nn\n", true, "patroni-node3", false, "", warned + asked + "Aborting failover\n"},
-		{"quorum", "\n", "quorum", "patroni-node3", false, "", warned + "Aborting failover\n"},
-		{"a synchronous member", "\n", true, "patroni-node2", false, "", asked + "Aborting failover\n"},
-		{"off", "\n", false, "patroni-node3", false, "", asked + "Aborting failover\n"},
+		{"no", "n\n", true, "patroni-node3", false, "", warned + "Error: Aborting failover\n"},
+		{"yes, then no", "y\nn\n", true, "patroni-node3", false, "", warned + asked + "Error: Aborting failover\n"},
+		{"quorum", "\n", "quorum", "patroni-node3", false, "", warned + "Error: Aborting failover\n"},
+		{"a synchronous member", "\n", true, "patroni-node2", false, "", asked + "Error: Aborting failover\n"},
+		{"off", "\n", false, "patroni-node3", false, "", asked + "Error: Aborting failover\n"},
 		{"not asked", "", true, "patroni-node3", true, sent, ""},
 	}
 	for _, c := range cases {
@@ -123,7 +123,10 @@ func TestAFailoverToAnAsynchronousMemberIsConfirmed(t *testing.T) {
 			args = append(args, "--force")
 		}
 		out, err := run(t, synchronous(api, c.mode, "patroni-node2"), c.input, args...)
-		if err != nil || *got != c.sent || !strings.Contains(out, c.ends) || strings.Contains(out, "asynchronous") != strings.Contains(c.ends, "asynchronous") {
+		if err != nil {
+			out += "Error: " + err.Error() + "\n"
+		}
+		if *got != c.sent || !strings.Contains(out, c.ends) || strings.Contains(out, "asynchronous") != strings.Contains(c.ends, "asynchronous") {
 			t.Errorf("%s: %v, sent %q\n%s", c.name, err, *got, out)
 		}
 	}
@@ -135,7 +138,7 @@ func TestSitesSwitch(t *testing.T) {
 	a.typed(t, "", "demote-cluster --host 10.1.0.1,10.1.0.2 --port 5433 --primary-slot-name site_b --force", demote,
 		"Current cluster topology\nFailed to demote postgresql-cluster cluster: 409, changed meanwhile\n")
 	a.typed(t, "n\n", "demote-cluster --host 10.1.0.1", nil,
-		"Current cluster topology\nAre you sure you want to demote postgresql-cluster cluster? [y/N]: Aborted cluster demotion\n")
+		"Current cluster topology\nAre you sure you want to demote postgresql-cluster cluster? [y/N]: Error: Aborted cluster demotion\n")
 	a.typed(t, "", "demote-cluster --primary-slot-name site_b", nil, "Error: At least --host, --port or --restore-command should be specified\n")
 	a.typed(t, "", "promote-cluster", nil, "Error: Cluster is already in the required state\n")
 	a.c.Members[0].Role = cluster.RoleStandbyLeader
@@ -144,4 +147,16 @@ func TestSitesSwitch(t *testing.T) {
 	a.typed(t, "", "demote-cluster --host 10.1.0.1", nil, "Error: Cluster is already in the required state\n")
 	a.c.Leader = cluster.Leader{}
 	a.typed(t, "", "promote-cluster", nil, "Error: Cluster has no leader, promotion is not possible\n")
+}
+
+// The leader of a standby cluster has another name when it is asked for.
+func TestSwitchoverOfAStandbyCluster(t *testing.T) {
+	a := members(t, map[string]string{"POST /switchover": "501 Server does not support this operation", "POST /failover": "503 Switchover status unknown"})
+	a.c.Members[0].Role = cluster.RoleStandbyLeader
+	a.typed(t, "\n\n\ny\n", "switchover", []string{
+		`node1 POST /switchover {"candidate":"","leader":"patroni-node1"}`, `node1 POST /failover {"candidate":"","leader":"patroni-node1"}`,
+	}, "Current cluster topology\nStandby Leader [patroni-node1]: Candidate ['patroni-node2'] []: "+
+		"When should the switchover take place (e.g. 2026-01-02T04:04 )  [now]: "+
+		"Are you sure you want to switchover cluster postgresql-cluster, demoting current leader patroni-node1? [y/N]: "+
+		"Switchover result unknown, details: 503, Switchover status unknown\n")
 }

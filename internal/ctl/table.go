@@ -2,7 +2,8 @@ package ctl
 
 import (
 	"strings"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // column is one column of a table.
@@ -17,10 +18,10 @@ func table(title string, columns []column, rows [][]string) string {
 	widths := make([]int, len(columns))
 	tall := false
 	for i, c := range columns {
-		widths[i] = utf8.RuneCountInString(c.title)
+		widths[i] = cellWidth(c.title)
 		for _, row := range rows {
 			for line := range strings.SplitSeq(row[i], "\n") {
-				widths[i] = max(widths[i], utf8.RuneCountInString(line))
+				widths[i] = max(widths[i], cellWidth(line))
 			}
 			tall = tall || strings.Contains(row[i], "\n")
 		}
@@ -42,6 +43,12 @@ func table(title string, columns []column, rows [][]string) string {
 	return b.String()
 }
 
+// cellWidth is how many columns of a terminal a text takes: letters of some languages take two.
+func cellWidth(text string) int {
+	c := runewidth.Condition{StrictEmojiNeutral: true} // whatever the locale of whoever looks
+	return c.StringWidth(text)
+}
+
 func ruler(widths []int) string {
 	var b strings.Builder
 	for _, w := range widths {
@@ -50,14 +57,13 @@ func ruler(widths []int) string {
 	return b.String() + "+"
 }
 
-// overlay writes the title over the rule, from its second character on.
+// overlay writes the title over the rule, from its second character on; what does not fit is cut.
 func overlay(rule, title string) string {
 	if title == "" {
 		return rule
 	}
-	text := []rune(" " + title + " ")
 	out := []rune(rule)
-	copy(out[1:], text)
+	copy(out[1:len(out)-1], []rune(" "+title+" "))
 	return string(out)
 }
 
@@ -84,7 +90,7 @@ func line(columns []column, widths []int, cells []string) string {
 }
 
 func pad(text string, width int, right bool) string {
-	gap := strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
+	gap := strings.Repeat(" ", max(0, width-cellWidth(text)))
 	if right {
 		return gap + text
 	}

@@ -176,7 +176,7 @@ func member(name string, role cluster.Role, state cluster.State, replication str
 func TestNarratorTellsEachChangeOnceAndWhenAllIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakePicture{changes: make(chan struct{})}
-		peers := client.New(nil)
+		peers := client.New(nil, client.Options{})
 		defer peers.Close()
 		var said []string
 		n := NewNarrator(f, peers, func() int { return 2 }, func(topic, text string) { said = append(said, topic+" "+text) })
