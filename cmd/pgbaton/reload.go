@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/agent"
 	"github.com/pgbaton/pgbaton/internal/callback"
+	"github.com/pgbaton/pgbaton/internal/client"
 	"github.com/pgbaton/pgbaton/internal/config"
 	"github.com/pgbaton/pgbaton/internal/watchdog"
 )
@@ -57,6 +58,9 @@ func callbacks(cfg config.Config) map[callback.Event][]string {
 type reader struct {
 	source  config.Source
 	inForce config.Config
+	journal journal
+	rest    *rest
+	peers   *client.Client
 	attendants
 }
 
@@ -71,9 +75,24 @@ func (r *reader) read(ctx context.Context) (agent.Config, error) {
 		r.log.WarnContext(ctx, "configuration", slog.String("option", w))
 	}
 	r.log.InfoContext(ctx, "the configuration file was read again", slog.Any("changed", changed.Live))
-	r.inForce = keepFixed(r.inForce, again)
+	before := r.inForce
+	r.inForce = keepFixed(before, again)
+	if err := r.journal.configure(r.inForce.Log); err != nil {
+		r.log.ErrorContext(ctx, "the log stays as it was configured before", slog.Any("err", err))
+		r.inForce.Log = before.Log
+	}
 	if err := r.watchdog.Configure(watchdogConfig(r.inForce.Watchdog)); err != nil {
 		r.log.ErrorContext(ctx, "the watchdog keeps its old configuration", slog.Any("err", err))
+	}
+	if err := r.rest.configure(ctx, r.inForce.RestAPI); err != nil {
+		r.log.ErrorContext(ctx, "the REST API keeps its old certificates", slog.Any("err", err))
+		r.inForce.RestAPI.TLS = before.RestAPI.TLS
+	}
+	if called, err := agentPeerOptions(r.inForce.Ctl); err != nil {
+		r.log.ErrorContext(ctx, "other members are called as before", slog.Any("err", err))
+		r.inForce.Ctl = before.Ctl
+	} else {
+		r.peers.Configure(called)
 	}
 	return agentConfig(ctx, r.inForce, r.attendants), nil
 }
@@ -82,10 +101,11 @@ func (r *reader) read(ctx context.Context) (agent.Config, error) {
 func keepFixed(inForce, again config.Config) config.Config {
 	kept, pg := again, inForce.Postgres
 	kept.Scope, kept.Namespace, kept.Name = inForce.Scope, inForce.Namespace, inForce.Name
-	kept.RestAPI, kept.Etcd, kept.Aliases, kept.Guard = inForce.RestAPI, inForce.Etcd, inForce.Aliases, inForce.Guard
+	kept.RestAPI.Endpoint, kept.Etcd, kept.Aliases, kept.Guard = inForce.RestAPI.Endpoint, inForce.Etcd, inForce.Aliases, inForce.Guard
 	kept.Postgres.Endpoint, kept.Postgres.DataDir, kept.Postgres.BinDir = pg.Endpoint, pg.DataDir, pg.BinDir
-	kept.Postgres.PgPass, kept.Postgres.SocketDir = pg.PgPass, pg.SocketDir
-	kept.Postgres.Superuser, kept.Postgres.Replication, kept.Postgres.Rewind = pg.Superuser, pg.Replication, pg.Rewind
+	kept.Postgres.Programs, kept.Postgres.ConfigDir, kept.Postgres.ConfigBase = pg.Programs, pg.ConfigDir, pg.ConfigBase
+	kept.Postgres.PgPass, kept.Postgres.SocketDir, kept.Postgres.SocketForSuperuser = pg.PgPass, pg.SocketDir, pg.SocketForSuperuser
+	kept.Postgres.Database, kept.Postgres.Proxy, kept.Postgres.Kerberos = pg.Database, pg.Proxy, pg.Kerberos
 	return kept
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgbaton/pgbaton/internal/client"
 	"github.com/pgbaton/pgbaton/internal/config"
 )
 
@@ -100,7 +101,14 @@ func TestRefusedFileChangesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.yml")
 	one := load(t, oneFile)
 	log := slog.New(slog.DiscardHandler)
-	r := reader{source: config.Source{Path: path}, inForce: one, attendants: newAttendants(one, log)}
+	written, err := openJournal(one.Log, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = written.close(context.Background()) })
+	peers := client.New(nil, client.Options{})
+	defer peers.Close()
+	r := reader{source: config.Source{Path: path}, inForce: one, journal: written, peers: peers, rest: newREST(nil, nil, log), attendants: newAttendants(one, log)}
 	for text, why := range map[string]string{
 		"postgresql: [":                               "agent.yml",
 		otherFile + "\nscope: two":                    "twice",

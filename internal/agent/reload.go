@@ -53,7 +53,7 @@ func (a *Agent) takeOver(ctx context.Context) {
 	if next == nil {
 		return
 	}
-	a.cfg.Tags, a.cfg.Postgres, a.cfg.Options = next.Tags, next.Postgres, next.Options
+	a.cfg.Tags, a.cfg.Postgres, a.cfg.Options, a.cfg.APIURL = next.Tags, next.Postgres, next.Options, next.APIURL
 	a.applied = ""
 	if !a.reconfigure(ctx) {
 		a.rereadServer(ctx)

@@ -78,7 +78,7 @@ func (a *Agent) announcedRestart() *cluster.ScheduledRestart {
 		return nil
 	}
 	s := &cluster.ScheduledRestart{
-		Schedule: q.At.Format(time.RFC3339Nano), Role: q.Role, Timeout: int(q.Timeout.Seconds()), RestartPending: q.Pending,
+		Schedule: q.At.Format("2006-01-02T15:04:05.999999-07:00"), Role: q.Role, Timeout: int(q.Timeout.Seconds()), RestartPending: q.Pending,
 	}
 	if !q.StartedAt.IsZero() {
 		s.Started = q.StartedAt.Format(cluster.TimeForm)

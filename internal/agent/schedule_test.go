@@ -14,6 +14,7 @@ import (
 // send asks the host's agent through its REST API.
 func (h *host) send(method, path, body string) (int, string) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body)).WithContext(h.lab.t.Context())
+	r.RemoteAddr = "127.0.0.1:40000"
 	w := httptest.NewRecorder()
 	api.New(h.life.agent, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 	return w.Code, w.Body.String()

@@ -143,8 +143,16 @@ func agentLedBy(leader string) *fakeAgent {
 func request(t *testing.T, a Agent, method, path, body string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	New(a, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
+	New(a, slog.New(slog.DiscardHandler)).ServeHTTP(w, local(t, method, path, body))
 	return w.Code, w.Body.String()
+}
+
+// local is a request of somebody on this host.
+func local(t *testing.T, method, path, body string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	r.RemoteAddr = "127.0.0.1:40000"
+	return r
 }
 
 func TestManualRequests(t *testing.T) {
@@ -160,7 +168,7 @@ func TestManualRequests(t *testing.T) {
 		{"failover", "/failover", `{"member":"n2"}`, []*health.Snapshot{led("n2", asked)}, 200, `Successfully failed over to "n2"`},
 		{"dropped", "/switchover", `{"leader":"n1"}`, []*health.Snapshot{led("n1", asked), led("n1", cluster.Failover{})}, 503, "Switchover failed"},
 		{"never seen", "/switchover", `{"leader":"n1"}`, nil, 503, "Switchover status unknown after 20 seconds; operation may still be in progress"},
-		{"no candidate", "/failover", `{}`, nil, 400, "Failover could be performed only to a specific candidate"},
+		{"no candidate", "/failover", `{"leader":"n1"}`, nil, 400, "Failover could be performed only to a specific candidate"},
 		{"no leader", "/switchover", `{"candidate":"n2"}`, nil, 400, "Switchover could be performed only from a specific leader"},
 		{"to itself", "/switchover", `{"leader":"n1","candidate":"n1"}`, nil, 400, "Switchover target and source are the same"},
 		{"not the leader", "/switchover", `{"leader":"n3"}`, nil, 412, "leader name does not match"},
@@ -365,7 +373,7 @@ func TestFailsafeCalls(t *testing.T) {
 	}
 	a.now.Settings.FailsafeMode, a.position = true, 0x3000060
 	w := httptest.NewRecorder()
-	New(a, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/failsafe", strings.NewReader(call)))
+	New(a, slog.New(slog.DiscardHandler)).ServeHTTP(w, local(t, http.MethodPost, "/failsafe", call))
 	if w.Code != 200 || w.Body.String() != "Accepted" || w.Header().Get("lsn") != "50331744" || a.agreed != "n2" || a.heard["n1"] != 0x6000000 {
 		t.Errorf("got %d %q, lsn %q, agreed to %q, heard %v", w.Code, w.Body, w.Header().Get("lsn"), a.agreed, a.heard)
 	}
@@ -392,14 +400,15 @@ func TestTheConfigurationIsChanged(t *testing.T) {
 		{"pause", "PATCH", `{"pause":true}`, held, nil, 200, paused, 1},
 		{"nothing new", "PATCH", `{"ttl":30,"pause":null}`, held, nil, 200, `{"postgresql": {"parameters": {"work_mem": "4MB"}}, "ttl": 30}`, 0},
 		{"deep", "PATCH", `{"postgresql":{"parameters":{"work_mem":null,"jit":"off"}}}`, held, nil, 200, `{"postgresql": {"parameters": {"jit": "off"}}, "ttl": 30}`, 1},
-		{"empty", "PATCH", ``, held, nil, 400, "the body says nothing to change", 0},
+		{"no body", "PATCH", ``, held, nil, 411, "the request has no Content-Length: send a JSON object", 0},
+		{"empty", "PATCH", `{}`, held, nil, 400, "the body says nothing", 0},
 		{"nothing to change", "PATCH", `{"ttl":20}`, nil, nil, 503, "the DCS holds no configuration to change", 0},
 		{"overtaken", "PATCH", `{"ttl":20}`, held, []error{kv.ErrConflict}, 409, "the configuration was changed by somebody else meanwhile: look at it and ask again", 1},
 		{"silence", "PATCH", `{"ttl":20}`, held, []error{kv.ErrUnavailable}, 503, "the configuration could not be written to the DCS", 1},
 		{"replaced", "PUT", `{"ttl":20}`, held, nil, 200, `{"ttl": 20}`, 1},
 		{"replaced whatever it is", "PUT", `{"ttl":20}`, nil, []error{kv.ErrConflict, kv.ErrHeld, nil}, 200, `{"ttl": 20}`, 3},
 		{"replacement lost", "PUT", `{"ttl":20}`, held, []error{kv.ErrUnavailable}, 502, "the configuration could not be written to the DCS", 1},
-		{"replaced by nothing", "PUT", `{}`, held, nil, 400, "the body holds no configuration", 0},
+		{"replaced by nothing", "PUT", `{}`, held, nil, 400, "the body says nothing", 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -473,3 +482,5 @@ func TestServeStopsWithItsContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

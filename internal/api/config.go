@@ -9,17 +9,13 @@ import (
 )
 
 // patchConfig merges the body into the dynamic configuration: null deletes, objects merge, everything else replaces.
-func (s *Server) patchConfig(w http.ResponseWriter, r *http.Request, body map[string]any) {
+func (s *Server) patchConfig(w http.ResponseWriter, r *http.Request, body document) {
 	old := s.fresh(r.Context()).Cluster.Config
-	switch {
-	case len(body) == 0:
-		say(w, http.StatusBadRequest, "the body says nothing to change")
-		return
-	case old.Data == nil:
+	if old.Data == nil {
 		say(w, http.StatusServiceUnavailable, "the DCS holds no configuration to change")
 		return
 	}
-	data := cluster.Patch(old.Data, body)
+	data := cluster.Patch(old.Data, body.values)
 	if !cluster.SameConfig(old.Data, data) {
 		if err := s.agent.Configure(r.Context(), data, old.Version); err != nil {
 			s.configFailed(w, r, err)
@@ -33,19 +29,15 @@ func (s *Server) patchConfig(w http.ResponseWriter, r *http.Request, body map[st
 const putTries = 3
 
 // putConfig replaces the dynamic configuration, whatever it is.
-func (s *Server) putConfig(w http.ResponseWriter, r *http.Request, body map[string]any) {
-	if len(body) == 0 {
-		say(w, http.StatusBadRequest, "the body holds no configuration")
-		return
-	}
+func (s *Server) putConfig(w http.ResponseWriter, r *http.Request, body document) {
 	var err error
 	for range putTries {
 		old := s.fresh(r.Context()).Cluster.Config
-		if cluster.SameConfig(old.Data, body) {
+		if cluster.SameConfig(old.Data, body.values) {
 			err = nil
 			break
 		}
-		if err = s.agent.Configure(r.Context(), body, old.Version); !overtaken(err) {
+		if err = s.agent.Configure(r.Context(), body.values, old.Version); !overtaken(err) {
 			break
 		}
 	}
@@ -54,7 +46,7 @@ func (s *Server) putConfig(w http.ResponseWriter, r *http.Request, body map[stri
 		say(w, http.StatusBadGateway, "the configuration could not be written to the DCS")
 		return
 	}
-	answer(w, http.StatusOK, health.Document(body))
+	answer(w, http.StatusOK, health.Document(body.values))
 }
 
 func (s *Server) configFailed(w http.ResponseWriter, r *http.Request, err error) {
@@ -64,11 +56,4 @@ func (s *Server) configFailed(w http.ResponseWriter, r *http.Request, err error)
 		return
 	}
 	say(w, http.StatusServiceUnavailable, "the configuration could not be written to the DCS")
-}
-
-// answer writes a JSON document.
-func answer(w http.ResponseWriter, code int, doc []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	w.Write(doc)
 }

@@ -23,14 +23,18 @@ func positionsOf(v any) map[string]wal.LSN {
 // exactlyAFloat is the largest number up to which JSON's numbers are exact here; WAL positions are far below it.
 const exactlyAFloat = 1 << 53
 
+// failsafeReady refuses while nobody is to go on without the DCS.
+func (s *Server) failsafeReady() error {
+	if !s.agent.Snapshot().Settings.FailsafeMode {
+		return &bodyError{http.StatusBadGateway, "failsafe_mode is off"}
+	}
+	return nil
+}
+
 // failsafe answers a primary that lost the DCS and asks whether it may go on. Codes, texts and the header are Patroni's.
-func (s *Server) failsafe(w http.ResponseWriter, r *http.Request, body map[string]any) {
-	leader := textOf(body, "name")
-	switch {
-	case !s.agent.Snapshot().Settings.FailsafeMode:
-		say(w, http.StatusBadGateway, "failsafe_mode is off")
-		return
-	case leader == "":
+func (s *Server) failsafe(w http.ResponseWriter, r *http.Request, body document) {
+	leader := body.text("name")
+	if leader == "" {
 		say(w, http.StatusBadRequest, "the body names no member")
 		return
 	}
@@ -39,7 +43,7 @@ func (s *Server) failsafe(w http.ResponseWriter, r *http.Request, body map[strin
 		say(w, http.StatusInternalServerError, "Running as a leader")
 		return
 	}
-	s.agent.HearSlots(positionsOf(body["slots"]))
+	s.agent.HearSlots(positionsOf(body.values["slots"]))
 	if at != 0 {
 		w.Header().Set("lsn", strconv.FormatUint(uint64(at), 10))
 	}

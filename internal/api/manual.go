@@ -18,17 +18,28 @@ import (
 const settleWait = 5 * time.Second
 
 // manual asks for a switchover or failover and waits for what comes of it.
-func (s *Server) manual(w http.ResponseWriter, r *http.Request, kind string, body map[string]any) {
-	f, err := failover(kind, body, time.Now())
-	if err != nil {
-		refuse(w, err)
-		return
+func (s *Server) manual(kind string) func(w http.ResponseWriter, r *http.Request, body document) {
+	return func(w http.ResponseWriter, r *http.Request, body document) {
+		before := s.fresh(r.Context())
+		f, err := failover(kind, body, before, time.Now())
+		kind := kind
+		if kind == "failover" && f.Leader != "" && f.Candidate != "" && f.ScheduledAt == "" {
+			s.log.WarnContext(r.Context(), "a failover that names a leader is a switchover", slog.String("leader", f.Leader))
+			kind = "switchover"
+		}
+		if err == nil {
+			err = s.possible(r.Context(), kind, f, before)
+		}
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		s.begin(w, r, kind, f, before)
 	}
-	before := s.fresh(r.Context())
-	if err := s.possible(r.Context(), kind, f, before); err != nil {
-		refuse(w, err)
-		return
-	}
+}
+
+// begin writes the request into the DCS.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, kind string, f cluster.Failover, before *health.Snapshot) {
 	if err := s.agent.Manual(r.Context(), f); err != nil {
 		s.log.WarnContext(r.Context(), "failover key not written", slog.Any("err", err))
 		say(w, http.StatusServiceUnavailable, "failed to write failover key into DCS")
@@ -53,23 +64,34 @@ func (s *Server) possible(ctx context.Context, kind string, f cluster.Failover, 
 	return ha.CheckCandidates(kind, names, s.agent.Ask(ctx, names), now.Settings, now.Cluster)
 }
 
-// failover reads the request. A schedule must be unambiguous and in the future.
-func failover(kind string, body map[string]any, now time.Time) (cluster.Failover, error) {
-	f := cluster.Failover{Leader: textOf(body, "leader"), Candidate: cmp.Or(textOf(body, "candidate"), textOf(body, "member"))}
-	schedule := textOf(body, "scheduled_at")
-	if schedule == "" {
+// failover reads the request. A schedule must be unambiguous and in the future; where there can be none in any case, that is
+// for ha.CheckManual to say.
+func failover(kind string, body document, now *health.Snapshot, at time.Time) (cluster.Failover, error) {
+	f := cluster.Failover{Leader: body.text("leader"), Candidate: cmp.Or(body.text("candidate"), body.text("member"))}
+	schedule, given := scheduleIn(body)
+	if !given {
 		return f, nil
 	}
 	f.ScheduledAt = schedule
-	if kind == "failover" {
-		return f, nil // refused, whatever the schedule is
+	if kind == "failover" || f.Leader == "" || now.Settings.Pause {
+		return f, nil
 	}
-	at, err := scheduled(kind, schedule, now)
+	when, err := scheduled(kind, schedule, at)
 	if err != nil {
 		return f, err
 	}
-	f.ScheduledAt = at.Format(time.RFC3339Nano)
+	f.ScheduledAt = when.Format(scheduleForm)
 	return f, nil
+}
+
+// scheduleIn is when a body asks for something; false where it asks for now: with nothing, or with what means nothing.
+func scheduleIn(body document) (string, bool) {
+	value := body.values["scheduled_at"]
+	switch value {
+	case nil, false, "", 0.0:
+		return "", false
+	}
+	return fmt.Sprint(value), true
 }
 
 // follow watches the snapshots until another member leads, the request was dropped, or time is up.
@@ -112,7 +134,7 @@ func moved(kind, wanted, leader string) string {
 }
 
 // forgetSwitchover clears a scheduled switchover.
-func (s *Server) forgetSwitchover(w http.ResponseWriter, r *http.Request) {
+func (s *Server) forgetSwitchover(w http.ResponseWriter, r *http.Request, _ document) {
 	if s.fresh(r.Context()).Cluster.Failover.ScheduledAt == "" {
 		say(w, http.StatusNotFound, "no switchover is scheduled")
 		return

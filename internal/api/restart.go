@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -20,8 +18,8 @@ import (
 const restartWait = 10 * time.Minute
 
 // restart has the server restarted, now or later, if it meets the conditions then.
-func (s *Server) restart(w http.ResponseWriter, r *http.Request, body map[string]any) {
-	_, later := body["schedule"]
+func (s *Server) restart(w http.ResponseWriter, r *http.Request, body document) {
+	_, later := body.values["schedule"]
 	now := s.fresh(r.Context())
 	if later && now.Settings.Pause {
 		say(w, http.StatusInternalServerError, "Can't schedule restart in the paused state")
@@ -61,7 +59,7 @@ func (s *Server) restartNow(w http.ResponseWriter, r *http.Request, q ha.Request
 }
 
 // restartRequest reads what is asked for. The texts of the errors are part of the REST API.
-func restartRequest(body map[string]any, now time.Time) (ha.Request, error) {
+func restartRequest(body document, now time.Time) (ha.Request, error) {
 	q := ha.Request{Kind: ha.RequestRestart}
 	readers := map[string]func(value any) error{
 		"schedule": func(value any) (err error) {
@@ -74,12 +72,12 @@ func restartRequest(body map[string]any, now time.Time) (ha.Request, error) {
 		"timeout":          func(value any) error { return readTimeout(&q, value) },
 		"restart_pending":  func(any) error { q.Pending = true; return nil },
 	}
-	for _, name := range slices.Sorted(maps.Keys(body)) {
+	for _, name := range body.names {
 		read, known := readers[name]
 		if !known {
 			return q, malformed("Unknown filter for the scheduled restart: " + name)
 		}
-		if err := read(body[name]); err != nil {
+		if err := read(body.values[name]); err != nil {
 			return q, err
 		}
 	}
@@ -122,7 +120,7 @@ func readTimeout(q *ha.Request, value any) error {
 }
 
 // forgetRestart drops the scheduled restart.
-func (s *Server) forgetRestart(w http.ResponseWriter) {
+func (s *Server) forgetRestart(w http.ResponseWriter, _ *http.Request, _ document) {
 	if !s.agent.Unschedule() {
 		say(w, http.StatusNotFound, "no restarts are scheduled")
 		return
@@ -131,18 +129,18 @@ func (s *Server) forgetRestart(w http.ResponseWriter) {
 }
 
 // reinitialize has the data of a replica replaced by a new copy.
-func (s *Server) reinitialize(w http.ResponseWriter, r *http.Request, body map[string]any) {
+func (s *Server) reinitialize(w http.ResponseWriter, r *http.Request, body document) {
 	now := s.fresh(r.Context())
 	if err := ha.CheckReinitialize(now.Name, now.Cluster); err != nil {
 		say(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	if now.Progress != "" && !truth(body["force"]) {
+	if now.Progress != "" && !truth(body.values["force"]) {
 		say(w, http.StatusServiceUnavailable, now.Progress+" already in progress")
 		return
 	}
 	// The clone goes on long after the answer; its progress shows in GET /patroni.
-	s.agent.Queue(ha.Request{Kind: ha.RequestReinitialize, FromLeader: truth(body["from_leader"])})
+	s.agent.Queue(ha.Request{Kind: ha.RequestReinitialize, FromLeader: truth(body.values["from_leader"])})
 	say(w, http.StatusOK, "reinitialize started")
 }
 

@@ -2,11 +2,16 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"net/url"
+	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
@@ -68,33 +73,51 @@ type Explainer interface {
 	Changes() []ha.Change
 }
 
-// The bounds on what a client may cost.
+// The bounds on what a client may cost. Those of connections are in door.go.
 const (
+	// headerTimeout bounds the TLS handshake, too.
 	headerTimeout = 5 * time.Second
-	bodyTimeout   = 10 * time.Second
-	idleTimeout   = time.Minute
-	maxHeader     = 16 << 10
-	maxBody       = 64 << 10
+	// requestTimeout bounds the header and the body together, answerTimeout what follows the header: it is longer, so that
+	// whoever was too slow is told.
+	requestTimeout = 10 * time.Second
+	answerTimeout  = 15 * time.Second
+	idleTimeout    = time.Minute
+	maxHeader      = 16 << 10
+	maxBody        = 64 << 10
 	// freshWait bounds how long a read waits for a new observation.
 	freshWait = time.Second
 )
 
 // Server is the REST API.
 type Server struct {
-	agent Agent
-	log   *slog.Logger
-	http  *http.Server
+	agent   Agent
+	log     *slog.Logger
+	http    *http.Server
+	options atomic.Pointer[inForce]
+	names   names
+	// status is the status document as it was written last.
+	status atomic.Pointer[written]
+	routes map[string]route
+	// pictures and servers are looked at for requests.
+	pictures, servers looks
 }
 
-// New makes the API of an agent.
+// New makes the API of an agent. Without Configure it is open to nobody but this host and hosts of members.
 func New(agent Agent, log *slog.Logger) *Server {
 	s := &Server{agent: agent, log: log}
+	s.pictures, s.servers = looks{every: pictureEvery, look: agent.Fresh}, looks{every: serverEvery, look: agent.Observed}
+	s.Configure(Options{})
+	s.routes = s.writes()
 	s.http = &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: s,
+		// OPTIONS * is a health check, too.
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            headerTimeout,
+		ReadTimeout:                  requestTimeout,
+		WriteTimeout:                 answerTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeader,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s
 }
@@ -112,7 +135,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		stopped <- err
 	}()
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	d := &door{Listener: l, config: func() *tls.Config { return s.options.Load().TLS }}
+	if err := s.http.Serve(d); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-stopped
@@ -121,11 +145,20 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // ServeHTTP routes a request. Paths with a meaning of their own are matched by their first segment; everything
 // else that reads is a health check.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.broken(r)
+	o := s.options.Load()
+	maps.Copy(w.Header(), o.header)
+	if o.TLS != nil && r.TLS == nil {
+		w.Header().Set("Connection", "close") // it began before TLS was turned on
+	}
+	if s.log.Enabled(r.Context(), slog.LevelDebug) {
+		defer s.note(r, time.Now())
+	}
 	switch r.Method {
 	case http.MethodGet:
 		s.read(w, r)
 	case http.MethodHead, http.MethodOptions:
-		w.WriteHeader(health.Get(r.URL.Path, r.URL.Query(), *s.agent.Snapshot(), time.Now()).Code)
+		w.WriteHeader(health.Code(r.URL.EscapedPath(), query(r), *s.agent.Snapshot(), time.Now()))
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 		s.write(w, r)
 	default:
@@ -133,51 +166,76 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// broken ends a request that nobody thought of, without an answer. Whoever looks after the agent has to know of it.
+func (s *Server) broken(r *http.Request) {
+	why := recover()
+	if why == nil {
+		return
+	}
+	if why != http.ErrAbortHandler { //nolint:errorlint // it is a value of recover
+		s.log.ErrorContext(r.Context(), "a request could not be answered", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.Any("err", why), slog.String("stack", string(debug.Stack())))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// note writes a request into the log.
+func (s *Server) note(r *http.Request, began time.Time) {
+	s.log.DebugContext(r.Context(), "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.String("from", r.RemoteAddr), slog.Duration("duration", time.Since(began)))
+}
+
+// query are the parameters of a request; nil where it has none, as most checks.
+func query(r *http.Request) url.Values {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	return r.URL.Query()
+}
+
 // read answers from the last snapshot: no lock, no DCS, no SQL. Only whoever asks for positions of this very
 // moment (?fresh, as agents do before they decide), or for a document of the DCS, waits for an observation.
 func (s *Server) read(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/debug/ha") {
+	path, query := r.URL.EscapedPath(), query(r)
+	if strings.HasPrefix(path, "/debug/ha") {
 		s.explain(w, r)
 		return
 	}
-	query := r.URL.Query()
+	page := health.PageOf(path)
 	snapshot := s.agent.Snapshot()
 	switch {
 	case query.Has("fresh"):
-		ctx, cancel := context.WithTimeout(r.Context(), freshWait)
-		defer cancel()
-		snapshot = s.agent.Observed(ctx)
-	case documents(r.URL.Path):
+		snapshot = s.newest(r.Context(), &s.servers)
+	case documents(page):
 		snapshot = s.fresh(r.Context())
 	}
-	a := health.Get(r.URL.Path, query, *snapshot, time.Now())
-	if len(a.Body) > 0 {
-		w.Header().Set("Content-Type", "application/json")
+	now := time.Now()
+	if page == health.PageCheck || page == health.PagePatroni {
+		s.answerStatus(w, health.Code(path, query, *snapshot, now), snapshot, now)
+		return
 	}
-	w.WriteHeader(a.Code)
-	if _, err := w.Write(a.Body); err != nil {
-		s.log.DebugContext(r.Context(), "answer not delivered", slog.Any("err", err))
-	}
+	a := health.Get(path, query, *snapshot, now)
+	send(w, a.Code, a.Type, a.Body)
 }
 
-// documents reports whether a path shows what the DCS holds, which whoever has just changed it wants to see.
-func documents(path string) bool {
-	switch path {
-	case "/cluster", "/config", "/history", "/failsafe":
+// documents reports whether a page shows what the DCS holds, which whoever has just changed it wants to see.
+func documents(page health.Page) bool {
+	switch page {
+	case health.PageCluster, health.PageConfig, health.PageHistory, health.PageFailsafe:
 		return true
+	case health.PageCheck, health.PageLiveness, health.PageReadiness, health.PagePatroni, health.PageMetrics:
 	}
 	return false
 }
 
 // fresh is a snapshot of what is known now, as long as the loop turns in time.
-func (s *Server) fresh(ctx context.Context) *health.Snapshot {
-	ctx, cancel := context.WithTimeout(ctx, freshWait)
-	defer cancel()
-	return s.agent.Fresh(ctx)
-}
+func (s *Server) fresh(ctx context.Context) *health.Snapshot { return s.newest(ctx, &s.pictures) }
 
-func say(w http.ResponseWriter, code int, text string) {
-	w.Header().Set("Content-Type", "text/html")
-	w.WriteHeader(code)
-	w.Write([]byte(text))
+// newest is what a look shows, or the last snapshot for whoever does not wait for it.
+func (s *Server) newest(ctx context.Context, l *looks) *health.Snapshot {
+	found, err := l.get(ctx)
+	if err != nil {
+		return s.agent.Snapshot()
+	}
+	return found
 }

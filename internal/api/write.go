@@ -1,10 +1,7 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -14,68 +11,103 @@ import (
 	"github.com/pgbaton/pgbaton/internal/kv"
 )
 
-// write hands a request to what it is for: the first segment of the path and the method decide.
-func (s *Server) write(w http.ResponseWriter, r *http.Request) {
-	// A slow body may cost this long and no longer; what follows may take its time.
-	deadline := http.NewResponseController(w)
-	if err := deadline.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-		s.log.DebugContext(r.Context(), "no deadline for the body", slog.Any("err", err))
+// route is what a request is for that changes something.
+type route struct {
+	// open is for everybody, failsafe for members in any case; everything else is for those who may (see Server.admits).
+	open, failsafe bool
+	// ready refuses before the body is looked at; nil never does.
+	ready func() error
+	body  want
+	do    func(w http.ResponseWriter, r *http.Request, body document)
+}
+
+// want says whether a request has to have a body.
+type want int
+
+const (
+	noBody want = iota
+	optionalBody
+	wantedBody
+)
+
+// writes are the requests that change something, by method and first segment of the path.
+func (s *Server) writes() map[string]route {
+	return map[string]route{
+		"POST switchover":   {body: wantedBody, do: s.manual("switchover")},
+		"POST failover":     {body: wantedBody, do: s.manual("failover")},
+		"DELETE switchover": {do: s.forgetSwitchover},
+		"POST restart":      {body: optionalBody, do: s.restart},
+		"DELETE restart":    {do: s.forgetRestart},
+		"POST reinitialize": {body: optionalBody, do: s.reinitialize},
+		"POST reload":       {do: s.reload},
+		"POST sigterm":      {do: sigterm},
+		"POST failsafe":     {failsafe: true, ready: s.failsafeReady, body: wantedBody, do: s.failsafe},
+		"POST citus":        {body: wantedBody, do: distributed},
+		"POST mpp":          {open: true, body: wantedBody, do: distributed},
+		"PATCH config":      {body: wantedBody, do: s.patchConfig},
+		"PUT config":        {body: wantedBody, do: s.putConfig},
 	}
-	body, err := object(r)
-	if err != nil {
-		say(w, http.StatusBadRequest, err.Error())
+}
+
+// longestRequest is how long a request that changes something may take until it is answered.
+const longestRequest = restartWait + answerTimeout
+
+// write hands a request to what it is for.
+func (s *Server) write(w http.ResponseWriter, r *http.Request) {
+	first, _, _ := strings.Cut(strings.TrimLeft(r.URL.EscapedPath(), "/"), "/")
+	to, known := s.routes[r.Method+" "+first]
+	if !known {
+		done(w)
+		say(w, http.StatusNotImplemented, "Unsupported request "+r.Method+" "+r.URL.Path)
 		return
 	}
-	if err := deadline.SetReadDeadline(time.Time{}); err != nil {
-		s.log.DebugContext(r.Context(), "no end of the deadline for the body", slog.Any("err", err))
+	if !to.open && !s.admits(w, r, to.failsafe) {
+		return
 	}
-	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	switch r.Method + " " + first {
-	case "POST switchover", "POST failover":
-		s.manual(w, r, first, body)
-	case "DELETE switchover":
-		s.forgetSwitchover(w, r)
-	case "POST restart":
-		s.restart(w, r, body)
-	case "DELETE restart":
-		s.forgetRestart(w)
-	case "POST reinitialize":
-		s.reinitialize(w, r, body)
-	case "POST reload":
-		s.agent.Reload()
-		say(w, http.StatusAccepted, "reload scheduled")
-	case "POST failsafe":
-		s.failsafe(w, r, body)
-	case "PATCH config":
-		s.patchConfig(w, r, body)
-	case "PUT config":
-		s.putConfig(w, r, body)
-	default:
-		say(w, http.StatusNotImplemented, "Unsupported request "+r.Method+" "+r.URL.Path)
+	if to.ready != nil {
+		if err := to.ready(); err != nil {
+			done(w)
+			refuse(w, err)
+			return
+		}
 	}
-}
-
-// object reads a JSON object; no body is an empty one.
-func object(r *http.Request) (map[string]any, error) {
-	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if to.body == noBody {
+		if r.ContentLength != 0 {
+			done(w)
+		}
+		to.do(w, r, document{})
+		return
+	}
+	body, err := read(w, r, to.body == wantedBody)
 	if err != nil {
-		return nil, fmt.Errorf("the body could not be read: %w", err)
+		done(w)
+		refuse(w, err)
+		return
 	}
-	if len(strings.TrimSpace(string(text))) == 0 {
-		return map[string]any{}, nil
+	// The request has arrived as a whole. What follows may take its time.
+	c := http.NewResponseController(w)
+	if err := errors.Join(c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Now().Add(longestRequest))); err != nil {
+		s.log.DebugContext(r.Context(), "no other deadline for the request", slog.Any("err", err))
 	}
-	var doc map[string]any
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, errors.New("the body is not a JSON object")
-	}
-	return doc, nil
+	to.do(w, r, body)
 }
 
-// textOf is a text in a body; empty when there is none.
-func textOf(body map[string]any, name string) string {
-	value, _ := body[name].(string)
-	return value
+// done ends the connection with the answer, so that nothing is read any more of a body that nobody wants.
+func done(w http.ResponseWriter) { w.Header().Set("Connection", "close") }
+
+// reload has the configuration file read again.
+func (s *Server) reload(w http.ResponseWriter, _ *http.Request, _ document) {
+	s.agent.Reload()
+	say(w, http.StatusAccepted, "reload scheduled")
 }
+
+// sigterm answers what Patroni answers, which acts on it in tests of its own on Windows only.
+func sigterm(w http.ResponseWriter, _ *http.Request, _ document) {
+	say(w, http.StatusAccepted, "shutdown scheduled")
+}
+
+// distributed answers a worker of a distributed database as a member does that is no coordinator of one.
+func distributed(w http.ResponseWriter, _ *http.Request, _ document) { say(w, http.StatusOK, "OK") }
 
 // unprocessableError is a request that is well formed and can never be granted.
 type unprocessableError struct{ text string }
@@ -90,6 +122,9 @@ func refuse(w http.ResponseWriter, err error) {
 	}
 	if _, ok := errors.AsType[*unprocessableError](err); ok {
 		code = http.StatusUnprocessableEntity
+	}
+	if b, ok := errors.AsType[*bodyError](err); ok {
+		code = b.code
 	}
 	say(w, code, err.Error())
 }

@@ -164,7 +164,7 @@ func TestLoad(t *testing.T) {
 				w.Write([]byte("{}"))
 			}))
 			defer server.Close()
-			got, err := ask(t.Context(), server.Listener.Addr().String(), 4, 50*time.Millisecond)
+			got, err := ask(t.Context(), server.Listener.Addr().String(), 4, 0, 50*time.Millisecond)
 			if err != nil || got.rate < 20 || got.p99 <= 0 || got.p99 > time.Second {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -172,11 +172,30 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// So often as is wanted, and no more often. A server that cannot keep up is late by more and more.
+func TestLoadAtARate(t *testing.T) {
+	slow := time.Duration(0)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(slow)
+		w.Write([]byte("{}"))
+	}))
+	defer server.Close()
+	got, err := ask(t.Context(), server.Listener.Addr().String(), 4, 200, 200*time.Millisecond)
+	if err != nil || got.rate > 250 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	slow = 20 * time.Millisecond
+	got, err = ask(t.Context(), server.Listener.Addr().String(), 1, 1000, 200*time.Millisecond)
+	if err != nil || got.rate > 60 || got.p99 < 100*time.Millisecond {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // An API that says no is not measured.
 func TestLoadOfAnotherAnswer(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	if got, err := ask(t.Context(), server.Listener.Addr().String(), 2, 50*time.Millisecond); err == nil {
+	if got, err := ask(t.Context(), server.Listener.Addr().String(), 2, 0, 50*time.Millisecond); err == nil {
 		t.Errorf("no error, but %+v", got)
 	}
 }
@@ -190,7 +209,7 @@ func TestLoadInterrupted(t *testing.T) {
 	defer silent.Close() //nolint:errcheck // nothing was written
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := ask(ctx, silent.Addr().String(), 2, time.Minute); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := ask(ctx, silent.Addr().String(), 2, 0, time.Minute); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }

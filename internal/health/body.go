@@ -1,9 +1,12 @@
 package health
 
 import (
+	"bytes"
 	"encoding/json"
-	"strings"
+	"fmt"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/wal"
@@ -12,7 +15,7 @@ import (
 // timeForm is how points in time are written in status documents.
 const timeForm = "2006-01-02 15:04:05.000000-07:00"
 
-// statusBody is the status document, fields in the order Patroni writes them; the last three are ours.
+// statusBody is the status document, fields in the order Patroni writes them; the last four are ours.
 type statusBody struct {
 	State            cluster.State `json:"state"`
 	Started          string        `json:"postmaster_start_time,omitempty"`
@@ -21,7 +24,7 @@ type statusBody struct {
 	XLog             any           `json:"xlog,omitempty"`
 	SyncStandby      bool          `json:"sync_standby,omitempty"`
 	QuorumStandby    bool          `json:"quorum_standby,omitempty"`
-	Timeline         wal.Timeline  `json:"timeline,omitempty"`
+	Timeline         any           `json:"timeline,omitempty"`
 	ReplicationState string        `json:"replication_state,omitempty"`
 	Replication      []Standby     `json:"replication,omitempty"`
 	Pause            bool          `json:"pause,omitempty"`
@@ -57,9 +60,10 @@ type standbyXLog struct {
 	Paused     bool    `json:"paused"`
 }
 
-func status(s Snapshot, now time.Time) []byte {
+// Status is the status document. Of a snapshot it changes with Informed alone.
+func Status(s Snapshot, now time.Time) []byte {
 	b := statusBody{
-		State: s.State, Role: s.Role, Tags: s.Tags, SystemID: s.Server.SystemID, PendingRestart: len(s.Server.Pending) > 0,
+		State: s.state(), Role: s.Role, Tags: s.Tags, SystemID: s.Server.SystemID, PendingRestart: len(s.Server.Pending) > 0,
 		Unlocked: s.Seen.IsZero() || !s.Cluster.Locked(),
 		Pause:    s.Settings.Pause, FailsafeActive: s.FailsafeActive, WatchdogFailed: s.WatchdogFailed,
 		Patroni:  agentBody{s.AgentVersion, s.Scope, s.Name},
@@ -87,7 +91,10 @@ func status(s Snapshot, now time.Time) []byte {
 func (b *statusBody) addServer(s Server) {
 	b.Started = s.Started.Format(timeForm)
 	b.ServerVersion = s.Version
-	b.Timeline = s.Timeline
+	b.Timeline = json.RawMessage("null")
+	if s.Timeline != 0 {
+		b.Timeline = s.Timeline
+	}
 	b.ReplicationState = s.ReplicationState
 	b.Replication = s.Standbys
 	if !s.InRecovery {
@@ -182,9 +189,9 @@ func lag(c cluster.Cluster, at wal.LSN) (behind, position any) {
 // document answers a document of the DCS as it stands, or a sentence where it holds none.
 func document(there bool, doc []byte, otherwise string) Answer {
 	if !there {
-		return Answer{Code: badGateway, Body: text(otherwise)}
+		return Answer{badGateway, text(otherwise), typeHTML}
 	}
-	return Answer{Code: ok, Body: doc}
+	return Answer{ok, doc, typeJSON}
 }
 
 // history is the document of GET /history: the timelines that ended.
@@ -192,30 +199,40 @@ func history(s Snapshot) []byte {
 	if !s.Cluster.History.Present {
 		return []byte("[]")
 	}
-	return []byte(spaced(s.Cluster.History.JSON()))
+	return spaced([]byte(s.Cluster.History.JSON()))
 }
 
-// Document writes a JSON document with the blanks that Patroni's have.
+// Document writes a JSON document as those of the API are written.
 func Document(v any) []byte { return render(v) }
 
 func text(sentence string) []byte { return []byte(sentence + "\n") }
 
-// render writes JSON with a blank after each comma and colon, as every Patroni agent does: scripts that cut
-// answers apart with text tools rely on it.
+// render writes JSON with a blank after each comma and colon and with characters beyond ASCII escaped, as every Patroni
+// agent does: scripts that cut answers apart with text tools rely on it.
 func render(v any) []byte {
-	compact, err := json.Marshal(v)
-	if err != nil {
+	var compact bytes.Buffer
+	enc := json.NewEncoder(&compact)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
 		panic("health: a document cannot be rendered: " + err.Error())
 	}
-	return []byte(spaced(string(compact)))
+	return spaced(bytes.TrimSuffix(compact.Bytes(), []byte("\n")))
 }
 
-// spaced puts the blanks into compact JSON.
-func spaced(compact string) string {
-	var out strings.Builder
+// spaced puts the blanks into compact JSON, and escapes what is beyond ASCII; that stands in quotes only.
+func spaced(compact []byte) []byte {
+	out := make([]byte, 0, len(compact)+len(compact)/8)
 	quoted, escaped := false, false
-	for _, c := range compact {
-		out.WriteRune(c)
+	for i := 0; i < len(compact); {
+		c := compact[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRune(compact[i:])
+			out = escape(out, r)
+			i += size
+			continue
+		}
+		out = append(out, c)
+		i++
 		switch {
 		case escaped:
 			escaped = false
@@ -224,8 +241,16 @@ func spaced(compact string) string {
 		case c == '"':
 			quoted = !quoted
 		case !quoted && (c == ',' || c == ':'):
-			out.WriteByte(' ')
+			out = append(out, ' ')
 		}
 	}
-	return out.String()
+	return out
+}
+
+// escape writes a character the way JSON can in ASCII: as one UTF-16 unit or two.
+func escape(out []byte, r rune) []byte {
+	if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+		return fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+	}
+	return fmt.Appendf(out, `\u%04x`, r)
 }

@@ -7,6 +7,8 @@
 //
 // In synchronous mode it tells the replicas that commits wait for from the others, by the promise in the DCS.
 //
+// GET /metrics has Patroni's names and values, and some of our own.
+//
 // In pause, and while members agreed on a primary without the DCS, the codes follow what the agents may do then.
 //
 // On purpose stricter than Patroni: /primary and /leader answer 200 only while this agent's lease lasts on

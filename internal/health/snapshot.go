@@ -96,15 +96,23 @@ func (s Snapshot) standbyLeader(now time.Time) bool {
 	return s.leads(now) && s.Server.Running && s.Role == cluster.RoleStandbyLeader
 }
 
-// informed reports whether the DCS was seen so lately that what stood there may be told.
-func (s Snapshot) informed(now time.Time) bool {
+// state is what the member's server is doing. Of one that runs and does not answer nobody knows what it is doing.
+func (s Snapshot) state() cluster.State {
+	if s.State == cluster.StateRunning && !s.Server.Known {
+		return cluster.StateUnknown
+	}
+	return s.State
+}
+
+// Informed reports whether the DCS was seen so lately that what stood there may be told.
+func (s Snapshot) Informed(now time.Time) bool {
 	return !s.Seen.IsZero() && now.Sub(s.Seen) <= s.Settings.TTL
 }
 
 // syncRole is what the promise of synchronous mode makes of the member as far as is known: a sync standby, a quorum standby
 // or a plain replica.
 func (s Snapshot) syncRole(now time.Time) string {
-	if s.Role != cluster.RoleReplica || !s.informed(now) {
+	if s.Role != cluster.RoleReplica || !s.Informed(now) {
 		return string(cluster.RoleReplica)
 	}
 	return s.Settings.SyncRole(s.Cluster.Sync, s.Name)

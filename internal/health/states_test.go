@@ -60,7 +60,7 @@ func TestStatusOfSpecialStates(t *testing.T) {
 	s.Settings.Pause, s.FailsafeActive, s.WatchdogFailed = true, true, true
 	s.Restart = &cluster.ScheduledRestart{Schedule: "2030-01-01T00:00:00Z", Started: "2025-12-31 23:01:40.000000+00:00", Version: "15.3", RestartPending: true}
 	got := string(Get("/patroni", nil, s, now).Body)
-	want := `{"state": "running", "role": "replica", "pause": true, "failsafe_mode_is_active": true, "dcs_last_seen": 1767225700, ` +
+	want := `{"state": "unknown", "role": "replica", "pause": true, "failsafe_mode_is_active": true, "dcs_last_seen": 1767225700, ` +
 		`"patroni": {"version": "4.1.0", "scope": "s", "name": "n2"}, ` +
 		`"scheduled_restart": {"schedule": "2030-01-01T00:00:00Z", "postgres_version": "15.3", "restart_pending": true}, "watchdog_failed": true}`
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/agent"
+	"github.com/pgbaton/pgbaton/internal/config"
+)
+
+// certify writes a certificate and its key into one file.
+func certify(t *testing.T, file string, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A certificate that cannot be used leaves the old one where it is.
+func TestCertificatesAreReadAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "server.pem")
+	r := newREST(nil, nil, slog.New(slog.DiscardHandler))
+	cfg := config.RestAPI{TLS: config.ServerTLS{Cert: file, Verify: config.VerifyOptional, Ciphers: "ECDHE+AESGCM:nonsense"}}
+	serial := func() int64 {
+		leaf, err := x509.ParseCertificate(r.tls.Certificates[0].Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return leaf.SerialNumber.Int64()
+	}
+	if err := r.configure(t.Context(), cfg); err == nil || r.tls != nil {
+		t.Errorf("without a file: %v", err)
+	}
+	certify(t, file, 1)
+	if err := r.configure(t.Context(), cfg); err != nil || serial() != 1 || len(r.tls.CipherSuites) != 4 {
+		t.Errorf("the first: %v, %d suites", err, len(r.tls.CipherSuites))
+	}
+	if err := os.WriteFile(file, []byte("half a certif"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.configure(t.Context(), cfg); err == nil || serial() != 1 {
+		t.Errorf("a broken one: %v, and number %d is in force", err, serial())
+	}
+	certify(t, file, 2)
+	if err := r.configure(t.Context(), cfg); err != nil || serial() != 2 {
+		t.Errorf("the second: %v, and number %d is in force", err, serial())
+	}
+	if err := r.configure(t.Context(), config.RestAPI{}); err != nil || r.tls != nil {
+		t.Errorf("off: %v", err)
+	}
+}
+
+func TestAddressesOfAliases(t *testing.T) {
+	r := newREST(nil, map[string]string{"node1": "127.0.0.11"}, slog.New(slog.DiscardHandler))
+	got, err := r.resolve(t.Context(), "node1")
+	if err != nil || len(got) != 1 || got[0] != netip.MustParseAddr("127.0.0.11") {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestWhatTheAPISaysOfItself(t *testing.T) {
+	for tokens, want := range map[config.ServerTokens]string{
+		config.TokensOriginal: "pgbaton/" + build, config.TokensProduct: "Patroni", config.TokensMinimal: "Patroni/" + agent.Version,
+	} {
+		if got := product(tokens); got != want {
+			t.Errorf("%d: %q, want %q", tokens, got, want)
+		}
+	}
+	cfg := config.RestAPI{Endpoint: config.Endpoint{Connect: "h:8008"}}
+	if got := apiURL(cfg); got != "http://h:8008/patroni" {
+		t.Error(got)
+	}
+	cfg.TLS.Cert = "server.pem"
+	if got := apiURL(cfg); got != "https://h:8008/patroni" {
+		t.Error(got)
+	}
+}
