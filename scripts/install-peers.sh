@@ -1,20 +1,30 @@
 #!/usr/bin/env bash
-# Installs the servers that pgbaton drives, where they are missing: nothing is started, nothing that is
-# there is touched, and Debian's package makes no cluster of its own on port 5432.
+# Installs the programs that pgbaton drives or is tested with, where they are missing: nothing is started, nothing
+# that is there is touched, and Debian's package makes no cluster of its own on port 5432.
 #
-#   install-peers.sh postgresql haproxy etcdctl
+#   install-peers.sh postgresql haproxy etcdctl     these three
+#   install-peers.sh tests                          all that make test asks
 #
-# patroni is no part of that: it is what make bench-failover measures pgbaton against.
+# etcd-server, patroni and prometheus (with promtool) are what the tests of compatibility ask. patroni4, check-patroni and
+# vip-manager2 are not in every Debian: their packages are taken from a newer one, $PGBATON_NEWER or trixie, and unpacked
+# beside the system below $PGBATON_PEERS, /var/cache/pgbaton by default, with a program of that name in its bin.
 set -euo pipefail
+
+beside=${PGBATON_PEERS:-/var/cache/pgbaton}
+newer=${PGBATON_NEWER:-trixie}
 
 have() {
 	case $1 in
 	postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null ;;
 	haproxy) command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] ;;
-	etcdctl) command -v etcdctl >/dev/null ;;
+	etcdctl | prometheus) command -v "$1" >/dev/null ;;
+	etcd-server) command -v etcd >/dev/null ;;
 	patroni) speaks_etcd ;;
+	patroni4) have patroni && "$beside/bin/patroni4" --version >/dev/null 2>&1 ;;
+	check-patroni) "$beside/bin/check-patroni" --version >/dev/null 2>&1 ;;
+	vip-manager2) [ -x "$beside/bin/vip-manager2" ] ;;
 	*)
-		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl or patroni" >&2
+		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl, etcd-server, patroni, patroni4, check-patroni, vip-manager2 or prometheus" >&2
 		exit 2
 		;;
 	esac
@@ -28,32 +38,84 @@ speaks_etcd() {
 	"$interpreter" -c 'import etcd' 2>/dev/null
 }
 
+# packages are those of this Debian that something needs.
 packages() {
 	case $1 in
 	etcdctl) echo etcd-client ;;
 	patroni) echo patroni python3-etcd ;;
+	# Patroni 4 finds with those of Patroni 3 everything that it needs for etcd.
+	patroni4) have patroni || echo patroni python3-etcd ;;
+	check-patroni) echo python3-nagiosplugin python3-requests python3-attr python3-click ;;
+	vip-manager2) ;;
 	*) echo "$1" ;;
 	esac
 }
 
-missing=()
+# programs are those that an unpacked package gives: the name here and the name there.
+programs() {
+	case $1 in
+	patroni4) echo patroni4:patroni patronictl4:patronictl ;;
+	check-patroni) echo check-patroni:check_patroni ;;
+	vip-manager2) echo vip-manager2:vip-manager ;;
+	esac
+}
+
+# unpack lays a package of the next Debian beside the system. apt gets it from where this system gets its own packages,
+# with a list of its own: nothing of the system's changes.
+unpack() {
+	local name=$1 package=$1 room entry
+	if [ "$name" = patroni4 ]; then package=patroni; fi
+	room=$(mktemp -d)
+	restore+=("$room")
+	mkdir -p "$room/sources" "$room/lists/partial" "$room/cache/archives/partial" "$room/to"
+	newer_sources "$room/sources"
+	local own=(-o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$room/sources" -o "Dir::State::lists=$room/lists"
+		-o "Dir::Cache=$room/cache" -o "Acquire::Languages=none" -o "APT::Sandbox::User=root")
+	# Not every Debian has all of the suites that this one has; whether what is needed is there shows in the download.
+	apt-get "${own[@]}" update -qq || true
+	(cd "$room" && apt-get "${own[@]}" download -qq "$package/$newer")
+	dpkg-deb -x "$room/$package"_*.deb "$room/to"
+	rm -rf "${beside:?}/$name"
+	mkdir -p "$beside/bin"
+	mv "$room/to" "$beside/$name"
+	chmod 755 "$beside/$name"
+	for entry in $(programs "$name"); do
+		printf '#!/bin/sh\nPYTHONPATH=%s/usr/lib/python3/dist-packages exec %s%s/usr/bin/%s "$@"\n' "$beside/$name" \
+			"$(head -c 2 "$beside/$name/usr/bin/${entry#*:}" | sed -n 's/^#!$/\/usr\/bin\/python3 /p')" "$beside/$name" "${entry#*:}" >"$beside/bin/${entry%:*}"
+		chmod 755 "$beside/bin/${entry%:*}"
+	done
+}
+
+# newer_sources writes the system's sources with the next Debian's name for its own.
+newer_sources() {
+	local codename file
+	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+		grep -qsw -- "$codename" "$file" || continue
+		sed -E "s/\\b$codename\\b/$newer/g; /^deb-src/d" "$file" >"$1/$(basename "$file")"
+	done
+}
+
+[ "$*" = tests ] && set -- postgresql haproxy etcdctl etcd-server patroni patroni4 check-patroni vip-manager2 prometheus
+missing=() newcomers=()
 for name in "$@"; do
 	have "$name" && continue
 	read -ra needed <<<"$(packages "$name")"
 	missing+=("${needed[@]}")
+	case $name in patroni4 | check-patroni | vip-manager2) newcomers+=("$name") ;; esac
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+[ ${#missing[@]} -eq 0 ] && [ ${#newcomers[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
-	echo "missing: ${missing[*]}. Install with: sudo $0 $*" >&2
+	echo "missing: ${missing[*]} ${newcomers[*]}. Install with: sudo $0 $*" >&2
 	exit 1
 fi
 if ! command -v apt-get >/dev/null; then
-	echo "missing: ${missing[*]}, and this system has no apt-get: install them with its own package manager" >&2
+	echo "missing: ${missing[*]} ${newcomers[*]}, and this system has no apt-get: install them with its own package manager" >&2
 	exit 1
 fi
 
-echo "installing ${missing[*]} ..."
+echo "installing ${missing[*]} ${newcomers[*]} ..."
 export DEBIAN_FRONTEND=noninteractive
 
 # Package scripts start services unless this file forbids it.
@@ -71,10 +133,15 @@ if [ ! -d /etc/postgresql-common ] || ! compgen -G '/etc/postgresql/*/main' >/de
 	echo 'create_main_cluster = false' >$nocluster
 	restore+=("$nocluster")
 fi
-trap 'rm -f "${restore[@]}"' EXIT
+trap 'rm -rf "${restore[@]}"' EXIT
 
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+if [ ${#missing[@]} -gt 0 ]; then
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+for name in "${newcomers[@]}"; do
+	unpack "$name"
+done
 for name in "$@"; do
 	have "$name" || {
 		echo "$name is still missing after the installation of its package" >&2

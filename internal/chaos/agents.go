@@ -41,6 +41,9 @@ type AgentsConfig struct {
 	Env []string
 	// Credential is who everything runs as; root must name somebody, because PostgreSQL refuses root.
 	Credential *syscall.Credential
+	// TLS has etcd and all REST APIs speak TLS alone, and only with clients that show a certificate. There is one etcd member
+	// then, which is etcd itself.
+	TLS bool
 	// Contained makes every agent the first process of a PID namespace, as in a container. Only root may.
 	Contained bool
 }
@@ -69,6 +72,8 @@ type Agents struct {
 	peers   *client.Client
 	http    *http.Client
 	store   *etcd3.Store
+	// secured is what TLS takes, nil without it.
+	secured *secured
 }
 
 // OpenAgents chooses a network, makes a folder, writes the configuration files and starts etcd. No agent is started
@@ -79,7 +84,7 @@ func OpenAgents(ctx context.Context, cfg AgentsConfig) (*Agents, error) {
 		return nil, err
 	}
 	a := &Agents{
-		cfg: cfg, network: network, held: held, etcd: map[string]*child{}, peers: client.New(nil),
+		cfg: cfg, network: network, held: held, etcd: map[string]*child{}, peers: client.New(nil, client.Options{}),
 		http: &http.Client{Transport: &http.Transport{}},
 	}
 	if err := a.open(ctx); err != nil {
@@ -102,6 +107,11 @@ func (a *Agents) open(ctx context.Context) (err error) {
 	if a.layout, err = up.NewLayout(a.network, listen, hostCount, cmp.Or(a.cfg.EtcdMembers, 1)); err != nil {
 		return err
 	}
+	if a.cfg.TLS {
+		if err := a.prepareTLS(); err != nil {
+			return err
+		}
+	}
 	for _, e := range a.layout.Etcd {
 		if err := a.StartEtcd(e.Name); err != nil {
 			return err
@@ -119,8 +129,12 @@ func (a *Agents) open(ctx context.Context) (err error) {
 func (a *Agents) connect(ctx context.Context) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	cfg := etcd3.Config{Endpoints: a.layout.EtcdEndpoints()}
+	if a.secured != nil {
+		cfg.TLS = a.secured.client
+	}
 	for {
-		store, err := etcd3.Open(ctx, etcd3.Config{Endpoints: a.layout.EtcdEndpoints()})
+		store, err := etcd3.Open(ctx, cfg)
 		if err == nil {
 			a.store = store
 			return nil
@@ -227,14 +241,23 @@ func (a *Agents) Output(name string, lines int) string {
 func (a *Agents) StartEtcd(name string) error {
 	var initial []string
 	own := netip.Addr{}
+	scheme := "http://"
+	if a.secured != nil {
+		scheme = "https://"
+	}
 	on := func(at netip.Addr, port int) string {
-		return "http://" + net.JoinHostPort(at.String(), strconv.Itoa(port))
+		return scheme + net.JoinHostPort(at.String(), strconv.Itoa(port))
 	}
 	for _, e := range a.layout.Etcd {
 		initial = append(initial, e.Name+"="+on(e.Address, up.EtcdPeerPort))
 		if e.Name == name {
 			own = e.Address
 		}
+	}
+	if a.secured != nil {
+		process, err := a.runAs(a.cfg.Credential, name, nil, a.etcdWithTLS(name, on(own, up.EtcdClientPort), on(own, up.EtcdPeerPort))...)
+		a.etcd[name] = process
+		return err
 	}
 	process, err := a.run(name, nil, "etcd", "--name", name, "--data-dir", filepath.Join(a.dir, name, "data"),
 		"--client-url", on(own, up.EtcdClientPort), "--peer-url", on(own, up.EtcdPeerPort), "--initial-cluster", strings.Join(initial, ","))

@@ -23,7 +23,7 @@ func (a *Agents) Look(ctx context.Context) (Picture, error) {
 	var asking sync.WaitGroup
 	for i, m := range a.members {
 		asking.Go(func() {
-			if s, err := a.peers.Status(ctx, api(m.address.String())+"/patroni"); err == nil {
+			if s, err := a.peers.Status(ctx, a.api(m.address)+"/patroni"); err == nil {
 				answers[i] = member(m.name, m.address.String(), s)
 			}
 		})
@@ -43,6 +43,7 @@ func (a *Agents) Look(ctx context.Context) (Picture, error) {
 			pic.Etcd[name] = process.process.Pid
 		}
 	}
+	a.complete(ctx, &pic)
 	if err != nil {
 		return pic, fmt.Errorf("read the leader key: %w", err)
 	}
@@ -127,7 +128,7 @@ func (a *Agents) Send(ctx context.Context, name, method, path, body string) (int
 	if err != nil {
 		return 0, "", err
 	}
-	return sendTo(ctx, a.http, method, api(m.address.String())+path, body)
+	return sendTo(ctx, a.http, method, a.api(m.address)+path, body)
 }
 
 // Configure patches the dynamic configuration through the REST API of a member.

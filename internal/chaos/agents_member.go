@@ -20,7 +20,9 @@ type agentMember struct {
 	name    string
 	address netip.Addr
 	// file is its configuration as it was last edited.
-	file  map[string]any
+	file map[string]any
+	// kind is whose agent it has, nil for pgbaton.
+	kind  *Kind
 	agent *child
 	// told is true once its agent was told to end.
 	told bool
@@ -46,6 +48,9 @@ func (a *Agents) add(name string, at netip.Addr) error {
 			// A power cut is never played here, so nothing has to reach a disk.
 			"parameters": map[string]any{"fsync": false, "shared_buffers": "16MB", "log_checkpoints": false},
 		},
+	}
+	if a.secured != nil {
+		a.secured.apply(file)
 	}
 	if a.cfg.Local != nil {
 		a.cfg.Local(name, file)
@@ -122,11 +127,7 @@ func (a *Agents) Start(names ...string) error {
 		if m.agent.lives() {
 			return fmt.Errorf("the agent of %s runs", name)
 		}
-		run := a.run
-		if a.cfg.Contained {
-			run = a.contain
-		}
-		if m.agent, err = run(name, a.cfg.Env, "agent", a.File(name)); err != nil {
+		if m.agent, err = a.start(m); err != nil {
 			return err
 		}
 		m.told, m.frozen = false, false

@@ -73,10 +73,15 @@ const (
 // newSyncField starts everything and waits until the promise has its full strength.
 func newSyncField(ctx context.Context, t *testing.T, rng *rand.Rand) *syncField {
 	t.Helper()
-	f := &syncField{t: t, rng: rng, want: promised{mode: "quorum", nodes: 1}, noSync: map[string]bool{}}
-	f.Agents = agents(t, AgentsConfig{Members: syncMembers, EtcdMembers: 3, Dynamic: map[string]any{
-		"synchronous_mode": "quorum", "primary_start_timeout": 0,
-	}})
+	return openSyncField(ctx, t, rng, promised{mode: "quorum", nodes: 1}, agents(t, AgentsConfig{
+		Members: syncMembers, EtcdMembers: 3, Dynamic: map[string]any{"synchronous_mode": "quorum", "primary_start_timeout": 0},
+	}))
+}
+
+// openSyncField does so with agents of any kind, whose dynamic configuration promises that.
+func openSyncField(ctx context.Context, t *testing.T, rng *rand.Rand, want promised, a *Agents) *syncField {
+	t.Helper()
+	f := &syncField{Agents: a, t: t, rng: rng, want: want, noSync: map[string]bool{}}
 	t.Cleanup(f.keepLogs)
 	if err := f.Start(); err != nil {
 		t.Fatal(err)

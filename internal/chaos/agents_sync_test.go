@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	chaosChanges = flag.Int("chaos.changes", 10, "leader changes of TestSynchronous, at least")
-	chaosSeed    = flag.Uint64("chaos.seed", 0, "what the order of events in TestSynchronous is drawn from; zero draws one")
+	chaosChanges = flag.Int("chaos.changes", 10, "leader changes of TestSynchronous and TestMixed, at least")
+	chaosSeed    = flag.Uint64("chaos.seed", 0, "what the order of events in these is drawn from; zero draws one")
 )
 
 // outcome is one event of a run.

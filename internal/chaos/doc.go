@@ -6,6 +6,7 @@
 // that an operator or a power cut has.
 //
 //	Agents     some agents with an etcd, each a process of its own that a test starts, freezes and kills
+//	Kind       a version of Patroni, whose agents may be members beside pgbaton's and whose tool operates them
 //	Platform   one `pgbaton up` on loopback addresses and in a folder of its own
 //	Fault      something that happens to it, and what must be true once it is whole again
 //	Writer     a client that writes all the time and remembers what was acknowledged

@@ -332,7 +332,7 @@ func TestNoGuard(t *testing.T) {
 	defer cancel()
 	f := &field{Agents: agents(t, AgentsConfig{Members: 1, Env: []string{"PATRONI_GUARD=off"}}), t: t}
 	pic := running(ctx, t, f.Agents)
-	has(t, "the log", f.Output(pic.Leader, 1000), "level=WARN", "the guard is turned off")
+	has(t, "the log", f.Output(pic.Leader, 1000), "WARNING: ", "the guard is turned off")
 	if got := f.guards(pic.Leader); len(got) > 0 {
 		t.Errorf("there are guards: %v", got)
 	}

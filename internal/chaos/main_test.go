@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +18,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // source is the root of the repository.
 const source = "../.."
 
+var chaosProgram = flag.String("chaos.program", "", "the pgbaton to test, in place of bin/pgbaton")
+
 // program is bin/pgbaton, which make test builds first; where it is missing the test builds one for itself.
 func program(t *testing.T) string {
 	t.Helper()
+	if *chaosProgram != "" {
+		return *chaosProgram
+	}
 	built, err := filepath.Abs(filepath.Join(source, "bin", "pgbaton"))
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +49,7 @@ func needPeers(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if !installed(name) {
-			peer.Missing(t, name+" is not installed: run scripts/install-peers.sh postgresql haproxy etcdctl")
+			peer.Missing(t, name+" is not installed: run scripts/install-peers.sh tests")
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -114,7 +115,7 @@ func (p *Platform) ask(ctx context.Context) map[string]*Member {
 
 func member(host, at string, s client.Status) *Member {
 	return &Member{
-		Name: s.Agent.Name, Host: host, Address: at, Role: s.Role, State: s.State, Timeline: s.Timeline,
+		Name: cmp.Or(s.Agent.Name, host), Host: host, Address: at, Role: s.Role, State: s.State, Timeline: s.Timeline,
 		Streaming: s.ReplicationState == cluster.ReplicationStreaming,
 	}
 }

@@ -67,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (*Platform, error) {
 		return nil, err
 	}
 	p := &Platform{
-		cfg: cfg, network: network, held: held, peers: client.New(nil), http: &http.Client{Transport: &http.Transport{}}, instances: appInstances,
+		cfg: cfg, network: network, held: held, peers: client.New(nil, client.Options{}), http: &http.Client{Transport: &http.Transport{}}, instances: appInstances,
 		dark: map[string]bool{}, sockets: map[string]bool{},
 	}
 	if err := p.open(); err != nil {

@@ -45,6 +45,7 @@ func StartWatchman(ctx context.Context, hosts []up.Place, url string) (*Watchman
 	for _, host := range hosts {
 		own := cfg.Copy()
 		own.Host, own.Port, own.ConnectTimeout = host.Address.String(), 5432, patience
+		own.Fallbacks, own.ValidateConnect = nil, nil // no other server, and whatever this one accepts
 		w.done.Go(func() { w.watch(life, host.Name, own) })
 	}
 	return w, nil
