@@ -35,7 +35,7 @@ func newSecrets() secrets {
 	return all
 }
 
-// traces are how a password may be written, as whose it is. What URLs, quotes and escapes leave as it is is the random part.
+// traces are the ways to write a password, with whose it is. URLs, quotes and escapes all leave its random part alone.
 func (s secrets) traces() map[string]string {
 	all := map[string]string{}
 	for role, password := range s {
@@ -125,8 +125,11 @@ func newSecretField(ctx context.Context, t *testing.T) *secretField {
 			Set(file, login("postgres", "superuser"), "postgresql", "authentication", "superuser")
 			Set(file, login("replicator", "replication"), "postgresql", "authentication", "replication")
 			Set(file, map[string]any{"username": "rewinder"}, "postgresql", "authentication", "rewind")
-			Set(file, []string{"local all all scram-sha-256", "host all all all scram-sha-256", "host replication all all scram-sha-256"}, "postgresql", "pg_hba")
-			Set(file, "all", "postgresql", "parameters", "log_statement")
+			Set(file, []string{
+				"local all all scram-sha-256", "host all all all scram-sha-256", "host replication all all scram-sha-256", //nolint:dupword // a database and a role
+			}, "postgresql", "pg_hba")
+			// The statements that set passwords, were they not kept out.
+			Set(file, "mod", "postgresql", "parameters", "log_statement")
 		},
 	})
 	f.authenticate(ctx)
@@ -140,7 +143,7 @@ func (f *secretField) authenticate(ctx context.Context) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // it did its work
+	defer func() { _ = c.Close() }() // it did its work
 	for _, user := range []string{"root", "agents"} {
 		if _, err := c.UserAdd(ctx, user, f.secrets["etcd"]); err != nil {
 			f.t.Fatal(err)

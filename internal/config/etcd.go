@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -111,7 +112,8 @@ func hostPort(text string, port int) (string, error) {
 		host, given = strings.Trim(text, "[]"), strconv.Itoa(port)
 	}
 	n, err := strconv.Atoi(given)
-	if err != nil || n < 1 || n > 65535 || host == "" || strings.ContainsAny(host, " /[]") {
+	_, notAddress := netip.ParseAddr(host)
+	if err != nil || n < 1 || n > 65535 || host == "" || strings.ContainsAny(host, " /[]") || strings.Contains(host, ":") && notAddress != nil {
 		return "", fmt.Errorf("%q is not host:port", text)
 	}
 	return cluster.HostPort(host, n), nil

@@ -82,7 +82,8 @@ func (pg Postgres) checkPasswords(open bool) error {
 		path string
 		Login
 	}{{"superuser", pg.Superuser}, {"replication", pg.Replication}, {"rewind", pg.Rewind}} {
-		if l.Password != "" || open || l.Options["sslcert"] != "" || pg.Kerberos != "" {
+		same := l.path == "rewind" && pg.Rewind.Username == pg.Superuser.Username
+		if l.Password != "" || open || same || l.Options["sslcert"] != "" || pg.Kerberos != "" {
 			continue
 		}
 		problems = append(problems, fmt.Errorf("postgresql.authentication.%s.password is missing: set it or PATRONI_%s_PASSWORD, "+

@@ -414,3 +414,21 @@ func TestDiff(t *testing.T) {
 		t.Error("Has")
 	}
 }
+
+// What other members are told of goes into documents of the DCS, which hold no infinity and no names that are numbers.
+func TestValuesThatNobodyCouldBeToldOf(t *testing.T) {
+	for value, fine := range map[string]bool{
+		"text": true, "1.5": true, "{a: [1, yes]}": true, ".inf": false, ".nan": false, "{1: 2}": false, "[{a: .inf}]": false,
+	} {
+		for _, where := range []string{"tags", "bootstrap: {dcs"} {
+			text := postgres0 + "\n" + where + ": {custom: " + value + "}"
+			if strings.HasPrefix(where, "bootstrap") {
+				text += "}"
+			}
+			_, err := parse("f.yml", text, Source{Env: task()})
+			if told := err != nil && strings.Contains(err.Error(), "custom"); told == fine {
+				t.Errorf("%s: %s: %v", where, value, err)
+			}
+		}
+	}
+}

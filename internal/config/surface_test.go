@@ -166,7 +166,9 @@ func TestWrongSurface(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"etcd: {hosts: 'http://h:1'}", `etcd.hosts: "http://h:1" is not host:port; write h:1, and protocol: http beside it`},
 		{"etcd3: {hosts: ['http://u:hidden@h:1']}", "line 1: etcd.hosts: an address is host:port; a name and a password have options of their own"},
+		{"a: {{b: c}: d}", "line 1: the name of an option is a text"},
 		{"etcd:\nconsul: {host: h}", "consul: this version keeps clusters in etcd (v3 API) only"},
+		{"etcd3: {hosts: [h:1:2]}", `line 1: etcd.hosts: "h:1:2" is not host:port`},
 		{"etcd3: {hosts: [h:x]}", `line 1: etcd.hosts: "h:x" is not host:port`},
 		{"etcd: {url: 'ftp://u:hidden@h'}", "etcd.url is not an address as http://host:port"},
 		{"etcd: {url: ['http://u:hidden@h']}", "etcd.url: a single value is expected, not a list"},

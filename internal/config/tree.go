@@ -195,6 +195,9 @@ func (e *expander) expand(node *yaml.Node, inside []*yaml.Node) (*yaml.Node, err
 		if err != nil {
 			return nil, err
 		}
+		if node.Kind == yaml.MappingNode && i%2 == 0 && c.Kind != yaml.ScalarNode {
+			return nil, fmt.Errorf("line %d: the name of an option is a text", c.Line)
+		}
 		if node.Kind == yaml.MappingNode && i%2 == 1 && node.Content[i-1].Tag == "!!merge" {
 			twin.Content = twin.Content[:len(twin.Content)-1]
 			merged = append(merged, c)

@@ -2,11 +2,15 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +35,8 @@ func (f *file) config(env map[string]string, elsewhere error) (Config, error) {
 		named("scope", f.Scope),
 		required("name", name, "a name for this member that no other member has"),
 		memberNamed(name),
+		tellable("tags", f.Tags),
+		tellable("bootstrap.dcs", f.Bootstrap.DCS),
 	}
 	collect := func(e error) { problems = append(problems, e) }
 	warn := func(more []string) { cfg.Warnings = append(cfg.Warnings, more...) }
@@ -60,6 +66,18 @@ func (f *file) config(env map[string]string, elsewhere error) (Config, error) {
 	cfg.Bootstrap, err = f.Bootstrap.config()
 	collect(err)
 	return cfg, invalid("", problems...)
+}
+
+// tellable refuses values that no document of the DCS can hold: numbers that are none, and sections whose names are no texts.
+func tellable(section string, values map[string]any) error {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if _, err := json.Marshal(values[name]); err != nil {
+			problems = append(problems, fmt.Errorf("%s.%s: other members could not be told of this value; give a text, a number, "+
+				"true or false, or a list or section of those", section, name))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 func required(path, value, what string) error {

@@ -1,4 +1,4 @@
-// Package configure is the *adapter* for what surrounds a configuration file: it looks whether one fits the machine it is
+// Package configure is the *shell* around a configuration file: it looks whether one fits the machine it is
 // for, and makes one, of a server that runs already or as an example.
 //
 // It knows what a member needs of its machine (ports, programs, files, an etcd that answers) and how PostgreSQL tells of
