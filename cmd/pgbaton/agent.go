@@ -99,6 +99,7 @@ func runAgent(ctx context.Context, path string, verbose bool) (err error) {
 	own.Keep = memory.save
 	again := &reader{source: source, inForce: cfg, journal: written, peers: peers, attendants: beside}
 	own.Guard, own.Reread = g, again.read
+	own.Logged = func() (waiting, lost int) { return written.QueueSize(), written.Lost() }
 	a := agent.New(own, documents, pg, peers, log)
 	again.rest = newREST(a, cfg.Aliases, log)
 	if err := again.rest.configure(ctx, cfg.RestAPI); err != nil {

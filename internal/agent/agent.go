@@ -41,6 +41,8 @@ type Config struct {
 	Watchdog  Watchdog
 	Callbacks Callbacks
 	Manager   Manager
+	// Logged tells how many lines of the log wait to be written, and how many were dropped. Nil tells nothing.
+	Logged func() (waiting, lost int)
 	// Reread reads the configuration again. Of what it returns only the tags, the address of the API and what concerns the
 	// server comes into force. An error leaves everything as it is. Nil stands for a configuration that never changes.
 	Reread func(ctx context.Context) (Config, error)

@@ -32,6 +32,9 @@ func (a *Agent) publish(ctx context.Context, v ha.View, d ha.Decision) {
 		DeclinesUntil: a.mem.NoRaceUntil,
 		Settings:      v.Settings, Cluster: a.seen.cluster, Seen: a.seen.at,
 	}
+	if a.cfg.Logged != nil {
+		s.LogQueued, s.LogLost = a.cfg.Logged()
+	}
 	a.snapshot.Store(s)
 	a.turnMu.Lock()
 	close(a.turn)

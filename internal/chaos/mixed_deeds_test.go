@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -73,6 +74,38 @@ func (f *mixedField) named(name string) string { return name + " (" + f.kind(nam
 
 // handOver has a tool move the lead to a member that may have it, of those wanted where one of them may.
 func (f *mixedField) handOver(ctx context.Context, pic Picture, how string, wanted func(string) bool) (string, error) {
+	note, err := f.handOverOnce(ctx, pic, how, wanted)
+	// A Patroni that leads looks once in a loop, and may then choose another standby than the one that it promised a moment ago.
+	if err != nil && strings.Contains(err.Error(), "candidate name does not match with sync_standby") {
+		if pic, err = f.whole(ctx); err == nil {
+			note, err = f.handOverOnce(ctx, pic, how, wanted)
+		}
+	}
+	return note, err
+}
+
+func (f *mixedField) handOverOnce(ctx context.Context, pic Picture, how string, wanted func(string) bool) (string, error) {
+	to, err := f.heir(ctx, pic, wanted)
+	if err != nil {
+		return "", err
+	}
+	k, tool := f.tool()
+	args := []string{how, "--force", "--candidate", to}
+	if how == "switchover" {
+		args = append(args, "--leader", pic.Leader)
+	}
+	note := "from " + f.named(pic.Leader) + " to " + f.named(to) + " by " + tool
+	if _, err := f.operate(ctx, k, args...); err != nil {
+		return note, err
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, wholeWithin, errors.New("too long"))
+	defer cancel()
+	_, err = f.Await(limited, f.holds(to))
+	return note, err
+}
+
+// heir draws a member that may be handed the lead, one of those wanted where one of them may.
+func (f *mixedField) heir(ctx context.Context, pic Picture, wanted func(string) bool) (string, error) {
 	able := f.followers(pic)
 	if f.want.mode != "off" {
 		p, err := f.promise(ctx)
@@ -84,22 +117,7 @@ func (f *mixedField) handOver(ctx context.Context, pic Picture, how string, want
 	if len(able) == 0 {
 		return "", fmt.Errorf("nobody can be the candidate: %s", f.documents(ctx))
 	}
-	if i := slices.IndexFunc(able, wanted); i > 0 {
-		able[0] = able[i]
-	}
-	k, tool := f.tool()
-	args := []string{how, "--force", "--candidate", able[0]}
-	if how == "switchover" {
-		args = append(args, "--leader", pic.Leader)
-	}
-	note := "from " + f.named(pic.Leader) + " to " + f.named(able[0]) + " by " + tool
-	if _, err := f.operate(ctx, k, args...); err != nil {
-		return note, err
-	}
-	limited, cancel := context.WithTimeoutCause(ctx, wholeWithin, errors.New("too long"))
-	defer cancel()
-	_, err := f.Await(limited, f.holds(able[0]))
-	return note, err
+	return able[max(0, slices.IndexFunc(able, wanted))], nil
 }
 
 // holds is the condition that a member has the leader key.

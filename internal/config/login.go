@@ -14,6 +14,8 @@ import (
 type Login struct {
 	Username string
 	Password secret.Text
+	// KeyPassword opens the key of the login's certificate (sslpassword).
+	KeyPassword secret.Text
 	// Options are further parameters of libpq for connections of the role: sslmode, sslcert and the like.
 	Options map[string]string
 }
@@ -43,6 +45,10 @@ func (f loginFile) login(otherwise string) Login {
 	l := Login{Username: cmp.Or(f.Username, otherwise), Password: f.Password}
 	for name, value := range f.Options {
 		if value == "" || !slices.Contains(loginOptions(), name) {
+			continue
+		}
+		if name == "sslpassword" {
+			l.KeyPassword = secret.Text(value)
 			continue
 		}
 		if l.Options == nil {

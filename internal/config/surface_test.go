@@ -103,7 +103,7 @@ func TestEveryOptionOfTheSurface(t *testing.T) {
 			Static: map[string]any{"app": "db", "n": 1}, DateFormat: "%Y", Queue: 10, Dir: "/var/log/p", Mode: 0o640, FileSize: 1000, FileNum: 0,
 			Loggers: map[string]string{"ha": "DEBUG", "etcd": "CRITICAL"}, Deduplicate: true,
 		}},
-		{"superuser", pg.Superuser, Login{"su", "s", map[string]string{"sslmode": "require", "sslcert": "/c", "sslkey": "/k", "sslpassword": "sp"}}},
+		{"superuser", pg.Superuser, Login{"su", "s", "sp", map[string]string{"sslmode": "require", "sslcert": "/c", "sslkey": "/k"}}},
 		{"rewind", pg.Rewind, pg.Superuser},
 		{"places", []string{pg.ConfigDir, pg.ConfigBase, pg.Database, pg.Proxy, pg.Kerberos}, []string{"/etc/pg", "main", "admin", "127.0.0.1:5432", "pg"}},
 		{"programs", pg.Programs, map[string]string{"postgres": "postgres15", "pg_ctl": "pg_ctl15"}},

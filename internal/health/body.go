@@ -38,6 +38,8 @@ type statusBody struct {
 	Patroni          agentBody     `json:"patroni"`
 	Restart          any           `json:"scheduled_restart,omitempty"`
 	WatchdogFailed   bool          `json:"watchdog_failed,omitempty"`
+	LogQueued        int           `json:"logger_queue_size,omitempty"`
+	LogLost          int           `json:"logger_records_lost,omitempty"`
 	Declines         bool          `json:"declines_lead,omitempty"`
 	Reason           string        `json:"reason,omitempty"`
 	Progress         string        `json:"progress,omitempty"`
@@ -60,6 +62,9 @@ type standbyXLog struct {
 	Paused     bool    `json:"paused"`
 }
 
+// usuallyQueued is how many lines of the log may wait without a word about it.
+const usuallyQueued = 2
+
 // Status is the status document. Of a snapshot it changes with Informed alone.
 func Status(s Snapshot, now time.Time) []byte {
 	b := statusBody{
@@ -68,6 +73,9 @@ func Status(s Snapshot, now time.Time) []byte {
 		Pause:    s.Settings.Pause, FailsafeActive: s.FailsafeActive, WatchdogFailed: s.WatchdogFailed,
 		Patroni:  agentBody{s.AgentVersion, s.Scope, s.Name},
 		Declines: now.Before(s.DeclinesUntil), Reason: s.Reason, Progress: s.Progress,
+	}
+	if s.LogQueued > usuallyQueued {
+		b.LogQueued, b.LogLost = s.LogQueued, s.LogLost
 	}
 	if len(s.Server.Pending) > 0 {
 		b.Pending = s.Server.Pending

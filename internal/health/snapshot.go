@@ -35,6 +35,8 @@ type Snapshot struct {
 	WatchdogFailed bool
 	// DeclinesUntil is until when the member stays out of races, since its promotion failed.
 	DeclinesUntil time.Time
+	// LogQueued is how many lines of the log wait to be written, LogLost how many were dropped.
+	LogQueued, LogLost int
 	// Restart is the scheduled restart; nil when there is none.
 	Restart *cluster.ScheduledRestart
 

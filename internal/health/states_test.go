@@ -114,3 +114,15 @@ func TestDocumentsOfTheDCS(t *testing.T) {
 		}
 	}
 }
+
+// Lines of the log that wait are told of once they are more than usual.
+func TestStatusTellsOfALogThatIsStuck(t *testing.T) {
+	s := replicaSnapshot()
+	for queued, want := range map[int]string{0: "", 2: "", 3: `"logger_queue_size": 3, "logger_records_lost": 4`} {
+		s.LogQueued, s.LogLost = queued, 4
+		text := string(Status(s, now))
+		if want == "" && strings.Contains(text, "logger") || !strings.Contains(text, want) {
+			t.Errorf("%d lines: %s", queued, text)
+		}
+	}
+}

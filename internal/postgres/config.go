@@ -97,6 +97,8 @@ type Login struct {
 	Username string
 	// Password may be empty where the server knows the role otherwise (peer, certificates).
 	Password secret.Text
+	// KeyPassword opens the key of the login's certificate (sslpassword).
+	KeyPassword secret.Text
 	// Options are further parameters of libpq for its connections: sslmode, sslcert and the like; see loginOptions.
 	Options map[string]string
 }
@@ -152,7 +154,7 @@ func (l Logins) check() error {
 		role string
 		Login
 	}{{"superuser", l.Superuser}, {"replication", l.Replication}, {"rewind", l.Rewind}} {
-		texts := strings.Join(slices.Concat([]string{one.Username, one.Password.Reveal()}, slices.Collect(maps.Values(one.Options))), "")
+		texts := strings.Join(slices.Concat([]string{one.Username, one.Password.Reveal(), one.KeyPassword.Reveal()}, slices.Collect(maps.Values(one.Options))), "")
 		if one.Username == "" {
 			problems = append(problems, fmt.Errorf("authentication.%s has no username", one.role))
 		}

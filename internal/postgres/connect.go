@@ -122,7 +122,7 @@ func (s *Server) connectAt(ctx context.Context, host string, port int, database,
 
 // hide makes an error of one that may quote a connection string with the password of a key.
 func (l Login) hide(err error) error {
-	word := l.Options[keyPassword]
+	word := l.KeyPassword.Reveal()
 	if word == "" || !strings.Contains(err.Error(), quoteConninfo(word)) {
 		return err
 	}

@@ -25,7 +25,7 @@ func quoteConninfo(v string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
 }
 
-// keyPassword is the option that is a secret.
+// keyPassword is libpq's word for the password of a key.
 const keyPassword = "sslpassword"
 
 // loginOption is a parameter of libpq that a login may have.
@@ -72,7 +72,7 @@ const keyPasswordSince = 13
 
 // ownOptions are a login's for our own connections. That string stays inside of this process.
 func (l Login) ownOptions() []pair {
-	all := []pair{{keyPassword, l.Options[keyPassword]}}
+	all := []pair{{keyPassword, l.KeyPassword.Reveal()}}
 	for _, o := range loginOptions() {
 		if o.own {
 			all = append(all, pair{o.keyword, l.Options[o.keyword]})
@@ -100,7 +100,7 @@ func (s *Server) primaryConninfo(up Upstream) string {
 	if pm := s.postmaster(); pm != nil && serviceOf(login) != "" && !inEnvironment(pm.PID(), s.serviceEnv()) {
 		for i := range pairs {
 			if pairs[i].keyword == "service" {
-				pairs[i] = pair{keyPassword, login.Options[keyPassword]}
+				pairs[i] = pair{keyPassword, login.KeyPassword.Reveal()}
 			}
 		}
 	}

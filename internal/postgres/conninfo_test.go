@@ -8,9 +8,9 @@ import (
 
 // A version of libpq refuses what a later one brought.
 func TestOptionsOfALogin(t *testing.T) {
-	all := Login{Username: "r", Password: "x", Options: map[string]string{
+	all := Login{Username: "r", Password: "x", KeyPassword: keyWord, Options: map[string]string{
 		"sslmode": "verify-full", "sslcert": "/c c", "sslkey": "/k", "sslrootcert": "/r", "sslcrl": "/l", "sslcrldir": "/d",
-		"gssencmode": "prefer", "channel_binding": "require", "sslnegotiation": "direct", keyPassword: keyWord, "unknown": "x",
+		"gssencmode": "prefer", "channel_binding": "require", "sslnegotiation": "direct", "unknown": "x",
 	}}
 	const always = "sslmode=verify-full sslcert='/c c' sslkey=/k sslrootcert=/r sslcrl=/l "
 	for major, want := range map[int]string{
@@ -61,7 +61,7 @@ func TestLoginsAreChecked(t *testing.T) {
 		t.Errorf("%+v, %v", good.complete(), err)
 	}
 	bad := good.complete()
-	bad.Replication.Options = map[string]string{keyPassword: "hush\nport=1"}
+	bad.Replication.KeyPassword = "hush\nport=1"
 	if err := bad.check(); err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), "authentication.replication") {
 		t.Errorf("%v", err)
 	}

@@ -72,7 +72,7 @@ func inEnvironment(pid int, entry string) bool {
 
 // serviceOf names the section of the service file for a login that has an encrypted key; empty for others.
 func serviceOf(login Login) string {
-	if login.Options[keyPassword] == "" {
+	if login.KeyPassword == "" {
 		return ""
 	}
 	return "pgbaton " + login.Username
@@ -85,7 +85,7 @@ func (s *Server) writeServices(logins Logins) error {
 	for _, login := range []Login{logins.Replication, logins.Rewind} {
 		if name := serviceOf(login); name != "" && !done[name] {
 			done[name] = true
-			text.WriteString("[" + name + "]\n" + keyPassword + "=" + login.Options[keyPassword] + "\n")
+			text.WriteString("[" + name + "]\n" + keyPassword + "=" + login.KeyPassword.Reveal() + "\n")
 		}
 	}
 	if text.Len() == 0 && !exists(s.servicePath()) {

@@ -128,7 +128,7 @@ func TestNoPasswordIsLeftBehind(t *testing.T) {
 	await(t, n1, "streams", streaming(n2))
 	wrong := n1.cfg.Settings
 	wrong.Superuser.Password, wrong.Replication.Password = "hush-wrong", "hush-wrong"
-	wrong.Replication.Options = map[string]string{"sslmode": "no such mode", keyPassword: "hush-'key"}
+	wrong.Replication.Options, wrong.Replication.KeyPassword = map[string]string{"sslmode": "no such mode"}, "hush-'key"
 	if _, err := n1.Reload(within(t), wrong); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/secret"
 )
 
 // authority issues certificates.
@@ -93,9 +95,7 @@ func (a *authority) login(name, keyWord string) Login {
 	l := Login{Username: name, Options: map[string]string{
 		"sslmode": "verify-full", "sslrootcert": a.path("ca.crt"), "sslcert": a.path(name + ".crt"), "sslkey": a.path(name + ".key"), "gssencmode": "disable",
 	}}
-	if keyWord != "" {
-		l.Options[keyPassword] = keyWord
-	}
+	l.KeyPassword = secret.Text(keyWord)
 	return l
 }
 
@@ -203,7 +203,7 @@ func TestStrangersCertificate(t *testing.T) {
 // A server that somebody else has started does not know of the service file.
 func TestServerStartedBySomebodyElseHasThePasswordOfAKey(t *testing.T) {
 	s := &Server{dir: "/data", bin: Binaries{Major: 15}, settings: Settings{Logins: Logins{Replication: Login{
-		Username: "r", Options: map[string]string{"sslkey": "/k", keyPassword: keyWord},
+		Username: "r", KeyPassword: keyWord, Options: map[string]string{"sslkey": "/k"},
 	}}}}
 	if got := s.primaryConninfo(Upstream{Host: "h"}); got != "dbname=postgres user=r host=h port=5432 sslkey=/k service='pgbaton r'" {
 		t.Errorf("got %s", got)
