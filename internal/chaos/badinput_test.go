@@ -161,7 +161,7 @@ func TestBadInputCommandLine(t *testing.T) {
 		code int
 		want string
 	}{
-		"unknown flag":       {[]string{"up", "--no-such-flag"}, 2, "unknown flag: --no-such-flag"},
+		"unknown flag":       {[]string{"up", "--no-such-flag"}, 2, "No such option: --no-such-flag"},
 		"unknown command":    {[]string{"no-such-command"}, 2, "no-such-command"},
 		"too many arguments": {[]string{"up", "here"}, 2, "here"},
 		"network":            {[]string{"up", "--network", "10.0.0.0/24"}, 1, "--network"},
