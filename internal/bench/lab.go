@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/chaos"
+	"github.com/pgbaton/pgbaton/internal/peer"
 )
 
 // The dynamic configuration, which is the same for all subjects.
@@ -36,7 +37,7 @@ type lab struct {
 
 // openLab starts etcd and nothing else yet. The lab must be closed in the end.
 func openLab(ctx context.Context, s subject) (*lab, error) {
-	account, err := servers()
+	account, err := peer.Servers()
 	if err != nil {
 		return nil, err
 	}

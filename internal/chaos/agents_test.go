@@ -2,11 +2,11 @@ package chaos
 
 import (
 	"context"
-	"os"
-	"os/user"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/peer"
 )
 
 // agents opens agents that the test destroys when it ends, whatever happens. Nothing of them may be left then.
@@ -40,14 +40,11 @@ func agents(t *testing.T, cfg AgentsConfig) *Agents {
 // servers is the user that servers run as; nil is ourselves.
 func servers(t *testing.T) *syscall.Credential {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("postgres")
+	account, err := peer.Servers()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &syscall.Credential{Uid: number(t, u.Uid), Gid: number(t, u.Gid)}
+	return account
 }
 
 // running starts all agents and waits until they are whole.

@@ -91,6 +91,18 @@ func fail(err error) int {
 	return 1
 }
 
+// Servers is who runs servers, and the agents beside them: PostgreSQL refuses root. Nil is ourselves.
+func Servers() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil //nolint:nilnil // nobody else
+	}
+	uid, gid, err := lookUp(account)
+	if err != nil {
+		return nil, fmt.Errorf("find somebody to run PostgreSQL as: %w", err)
+	}
+	return &syscall.Credential{Uid: uid, Gid: gid}, nil
+}
+
 func lookUp(name string) (uid, gid uint32, err error) {
 	u, err := user.Lookup(name)
 	if err != nil {

@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/chaos"
 	"github.com/pgbaton/pgbaton/internal/kv/etcd3"
+	"github.com/pgbaton/pgbaton/internal/peer"
 )
 
 func main() { os.Exit(run()) } //nolint:forbidigo // this is a main
@@ -44,7 +43,7 @@ func record(ctx context.Context, program, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	account, err := servers()
+	account, err := peer.Servers()
 	if err != nil {
 		return err
 	}
@@ -123,24 +122,4 @@ func (l *lab) network() string {
 	at := l.address("n1")
 	host, _, _ := strings.Cut(at, ":")
 	return host[:strings.LastIndex(host, ".")+1]
-}
-
-// servers is who agents and servers run as: PostgreSQL refuses root. Nil is ourselves.
-func servers() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil //nolint:nilnil // nobody else
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		return nil, fmt.Errorf("find somebody to run PostgreSQL as: %w", err)
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("find somebody to run PostgreSQL as: %w", err)
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("find somebody to run PostgreSQL as: %w", err)
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
