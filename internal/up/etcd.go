@@ -173,7 +173,8 @@ func (e *Etcd) launch(ctx context.Context, p Place) error {
 		return err
 	}
 	err = e.driver.Launch(ctx, driver.Spec{
-		Task: task, Instance: instance, Offer: offer, Host: p.Name, Image: EtcdImage, Args: e.args(ctx, p), Volume: string(instance),
+		Task: task, Instance: instance, Offer: offer, Host: p.Name, Volume: string(instance),
+		App: app.App{Args: e.args(ctx, p), Container: &app.Container{Type: app.ContainerDocker, Docker: &app.Docker{Image: EtcdImage}}},
 	})
 	if err == nil {
 		e.running[task] = true

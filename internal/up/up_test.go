@@ -264,9 +264,11 @@ func (d *fakeDriver) Reconcile(_ context.Context, known []driver.Known) error {
 	return nil
 }
 
-func (d *fakeDriver) Ack(context.Context, driver.Status) error { return nil }
-func (d *fakeDriver) Events() <-chan driver.Event              { return d.events }
-func (d *fakeDriver) Close() error                             { return nil }
+func (d *fakeDriver) Reserve(context.Context, driver.Reservation) error { return errors.ErrUnsupported }
+func (d *fakeDriver) Destroy(context.Context, driver.Volume) error      { return errors.ErrUnsupported }
+func (d *fakeDriver) Ack(context.Context, driver.Status) error          { return nil }
+func (d *fakeDriver) Events() <-chan driver.Event                       { return d.events }
+func (d *fakeDriver) Close() error                                      { return nil }
 
 func keeper(t *testing.T, d driver.Driver, file string) *Etcd {
 	t.Helper()
@@ -283,7 +285,7 @@ func TestEtcdMembersAreStartedOnceAndAdopted(t *testing.T) {
 	if err := keeper(t, d, file).Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(d.launched) != 3 || strings.Contains(strings.Join(d.launched[0].Args, " "), "--existing") {
+	if len(d.launched) != 3 || strings.Contains(strings.Join(d.launched[0].App.Args, " "), "--existing") {
 		t.Fatalf("launched %+v", d.launched)
 	}
 	// The next process finds two of them alive and starts the third as a member that has run before.
@@ -293,7 +295,7 @@ func TestEtcdMembersAreStartedOnceAndAdopted(t *testing.T) {
 	if err := second.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(d.launched) != 4 || d.launched[3].Host != "etcd-node2" || d.launched[3].Args[len(d.launched[3].Args)-1] != "--existing" {
+	if len(d.launched) != 4 || d.launched[3].Host != "etcd-node2" || d.launched[3].App.Args[len(d.launched[3].App.Args)-1] != "--existing" {
 		t.Fatalf("launched %+v", d.launched[3:])
 	}
 	if d.launched[3].Task == d.launched[1].Task {

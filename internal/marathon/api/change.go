@@ -18,10 +18,10 @@ var errTooSlow = &httpError{
 }
 
 // apply makes one change within its time.
-func (s *Server) apply(r *http.Request, change func(apps map[app.ID]app.App) error, force bool) (app.Deployment, error) {
+func (s *Server) apply(r *http.Request, change func(*app.Definitions) error, force bool) (app.Deployment, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), changeTimeout, errTooSlow)
 	defer cancel()
-	return s.sched.Apply(ctx, change, force)
+	return s.sched.Apply(ctx, change, app.ApplyOptions{Force: force})
 }
 
 func (s *Server) createApp(r *http.Request) (answer, error) {
@@ -38,15 +38,15 @@ func (s *Server) createApp(r *http.Request) (answer, error) {
 		return answer{}, app.MissingID()
 	}
 	var created app.App
-	d, err := s.apply(r, func(apps map[app.ID]app.App) error {
-		if _, there := apps[id]; there {
+	d, err := s.apply(r, func(defs *app.Definitions) error {
+		if _, there := defs.Apps[id]; there {
 			return &app.ExistsError{ID: id}
 		}
 		var err error
-		if created, err = put(apps, u.New(id), app.At(time.Now())); err != nil {
+		if created, err = put(defs.Apps, u.New(id), app.At(time.Now())); err != nil {
 			return err
 		}
-		return app.ValidateTogether(apps)
+		return app.ValidateTogether(defs.Apps)
 	}, force)
 	if err != nil {
 		return answer{}, err
@@ -75,13 +75,13 @@ func (s *Server) updateApp(path string, create bool) handler {
 			return answer{}, err
 		}
 		var created bool
-		d, err := s.apply(r, func(apps map[app.ID]app.App) error {
-			_, there := apps[id]
+		d, err := s.apply(r, func(defs *app.Definitions) error {
+			_, there := defs.Apps[id]
 			created = !there
-			if err := how.update(apps, id, u); err != nil {
+			if err := how.update(defs.Apps, id, u); err != nil {
 				return err
 			}
-			return app.ValidateTogether(apps)
+			return app.ValidateTogether(defs.Apps)
 		}, how.force)
 		if err != nil {
 			return answer{}, err
@@ -106,14 +106,14 @@ func (s *Server) updateApps(create bool) handler {
 		if err != nil {
 			return answer{}, err
 		}
-		d, err := s.apply(r, func(apps map[app.ID]app.App) error {
+		d, err := s.apply(r, func(defs *app.Definitions) error {
 			for _, u := range updates {
 				id, _ := u.ID()
-				if err := how.update(apps, id, u); err != nil {
+				if err := how.update(defs.Apps, id, u); err != nil {
 					return err
 				}
 			}
-			return app.ValidateTogether(apps)
+			return app.ValidateTogether(defs.Apps)
 		}, how.force)
 		if err != nil {
 			return answer{}, err
@@ -132,11 +132,11 @@ func (s *Server) deleteApp(path string) handler {
 		if err != nil {
 			return answer{}, err
 		}
-		d, err := s.apply(r, func(apps map[app.ID]app.App) error {
-			if _, there := apps[a.ID]; !there {
+		d, err := s.apply(r, func(defs *app.Definitions) error {
+			if _, there := defs.Apps[a.ID]; !there {
 				return &app.UnknownAppError{ID: a.ID}
 			}
-			delete(apps, a.ID)
+			delete(defs.Apps, a.ID)
 			return nil
 		}, force)
 		if err != nil {

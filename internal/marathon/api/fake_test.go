@@ -55,7 +55,7 @@ func (f *fake) Deployments() []app.Deployment {
 	return slices.Clone(f.open)
 }
 
-func (f *fake) Apply(ctx context.Context, change func(map[app.ID]app.App) error, force bool) (app.Deployment, error) {
+func (f *fake) Apply(ctx context.Context, change func(*app.Definitions) error, o app.ApplyOptions) (app.Deployment, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail != nil {
@@ -67,10 +67,11 @@ func (f *fake) Apply(ctx context.Context, change func(map[app.ID]app.App) error,
 		return app.Deployment{}, context.Cause(ctx)
 	}
 	next := f.copies()
-	if err := change(next); err != nil {
+	defs := app.Definitions{Apps: next}
+	if err := change(&defs); err != nil {
 		return app.Deployment{}, err
 	}
-	return f.replace(next, force)
+	return f.replace(next, o.Force)
 }
 
 func (f *fake) Cancel(_ context.Context, id string, force bool) (app.Deployment, bool, error) {

@@ -140,10 +140,10 @@ type slowScheduler struct {
 	takes time.Duration
 }
 
-func (s slowScheduler) Apply(ctx context.Context, change func(map[app.ID]app.App) error, force bool) (app.Deployment, error) {
+func (s slowScheduler) Apply(ctx context.Context, change func(*app.Definitions) error, o app.ApplyOptions) (app.Deployment, error) {
 	select {
 	case <-time.After(s.takes):
-		return s.fake.Apply(ctx, change, force)
+		return s.fake.Apply(ctx, change, o)
 	case <-ctx.Done():
 		return app.Deployment{}, fmt.Errorf("wait for the store: %w", context.Cause(ctx))
 	}

@@ -14,6 +14,7 @@ const (
 	GoalRunning   Goal = "running"
 	GoalSuspended Goal = "suspended" // no task; place and volume are kept for its return
 	GoalGone      Goal = "gone"      // no task, and to be forgotten
+	GoalWiped     Goal = "wiped"     // no task, its volume destroyed, and to be forgotten
 )
 
 // Instance is one place of an app, for life. Its tasks come and go; a PostgreSQL member keeps its volume, host and ports
@@ -35,7 +36,11 @@ type Instance struct {
 	Message     string            `json:"message,omitempty"`
 
 	Volume string `json:"volume,omitempty"` // empty: a sandbox for each task
-	Bound  bool   `json:"bound,omitempty"`  // it has run with its volume and cannot run elsewhere any more
+	Bound  bool   `json:"bound,omitempty"`  // its volume is there, so it cannot run elsewhere any more
+	// ReservedAt is when the driver was asked for the volume on Host, DestroyedAt when it was asked to destroy it; zero
+	// when it was not, or has answered.
+	ReservedAt  app.Timestamp `json:"reservedAt,omitzero"`
+	DestroyedAt app.Timestamp `json:"destroyedAt,omitzero"`
 
 	StagedAt         app.Timestamp `json:"stagedAt,omitzero"`
 	StartedAt        app.Timestamp `json:"startedAt,omitzero"`
@@ -47,6 +52,8 @@ type Instance struct {
 	AgentPort    int  `json:"agentPort,omitempty"` // host port of the agent's REST API, 0 when it has none
 	GraceSeconds int  `json:"graceSeconds"`
 
+	// Kill is a request of a person to end the task, until the end is under way.
+	Kill *Kill `json:"kill,omitempty"`
 	// Stopping is set before the driver is asked to end the task, and cleared when the driver says that it has ended.
 	Stopping *Stopping `json:"stopping,omitempty"`
 	// Clean means that the driver was asked to end the task and said it has: nothing of it is left, not even a server
@@ -56,6 +63,14 @@ type Instance struct {
 	Failures int `json:"failures,omitempty"`
 	// Led means that it led when it was stopped. Of a stopped cluster the old leader is started first.
 	Led bool `json:"led,omitempty"`
+}
+
+// Kill is a request of a person to end the task of an instance. What becomes of the instance is its goal's matter.
+type Kill struct {
+	At    app.Timestamp `json:"at"`
+	Task  app.TaskID    `json:"task"`            // the task that was meant: a later one is not
+	Force bool          `json:"force,omitempty"` // the gate does not stand in the way
+	Cause string        `json:"cause"`
 }
 
 // Stopping is a stop under way.

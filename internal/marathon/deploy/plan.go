@@ -53,6 +53,9 @@ type SetGoal struct {
 // Forget removes an instance that is gone.
 type Forget struct{ Instance app.InstanceID }
 
+// Destroy destroys the volume of an instance whose task has ended. Asking again repeats the request to the driver.
+type Destroy struct{ Instance app.InstanceID }
+
 // Handover asks the agents for a switchover.
 type Handover struct {
 	App       app.ID
@@ -73,6 +76,7 @@ func (Launch) action()   {}
 func (Stop) action()     {}
 func (SetGoal) action()  {}
 func (Forget) action()   {}
+func (Destroy) action()  {}
 func (Handover) action() {}
 func (Advance) action()  {}
 func (Finish) action()   {}

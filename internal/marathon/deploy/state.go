@@ -16,8 +16,12 @@ type State struct {
 	Roles map[app.ID]Roles
 	// Health is what the health checks say; an instance without checks or results is missing.
 	Health map[app.InstanceID]Health
+	// Ready are the instances whose readiness check has passed since they run, for apps that have one.
+	Ready map[app.InstanceID]bool
 	// Down are the hosts known to be without power.
 	Down map[string]bool
+	// Draining are the hosts that are to become empty, each with the reason.
+	Draining map[string]string
 	// Unconfirmed are instances with a task of which the driver has not spoken since the scheduler started.
 	Unconfirmed map[app.InstanceID]bool
 	// Strangers are living tasks of an app that the store does not know, or knows only by an earlier incarnation.
@@ -44,6 +48,12 @@ type Member struct {
 	Streaming bool
 	Lag       int64 // bytes behind the leader, negative when unknown
 	Timeline  int
+	// Barred says why it cannot lead (a nofailover tag, or what its agent says of itself), empty when it can.
+	Barred string
+	// Paused means that its cluster is paused: nobody stops members of it but people.
+	Paused bool
+	// Synchronous is how many standbys commits of its cluster wait for, 0 for none. Only the leader says so.
+	Synchronous int
 }
 
 // Role is a member's role in its cluster.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/place"
+	"github.com/pgbaton/pgbaton/internal/secret"
 )
 
 // The errors a caller may branch on. Implementations wrap them, so test with errors.Is.
@@ -27,6 +28,14 @@ type Driver interface {
 	Subscribe(ctx context.Context, framework string) (string, error)
 	// Offers lists what is free, one offer for each host that can run something now, sorted by host name.
 	Offers(ctx context.Context) ([]place.Offer, error)
+	// Reserve makes a volume on the host of an offer and keeps it, with the resources of the tasks to come, for one
+	// instance. No error means that a VolumeChanged follows. Asking again for a volume that is there changes nothing but
+	// brings the answer again. Errors: ErrRefused, ErrUnavailable.
+	Reserve(ctx context.Context, r Reservation) error
+	// Destroy removes a volume with everything in it and gives back what was kept with it. No error means that a
+	// VolumeChanged follows, also for a volume that nobody has any more. Errors: ErrRefused while a task uses the volume,
+	// ErrUnavailable.
+	Destroy(ctx context.Context, v Volume) error
 	// Launch starts a task. No error means that its statuses follow. Errors: ErrRefused, ErrUnavailable.
 	Launch(ctx context.Context, spec Spec) error
 	// Kill asks the task to stop and ends it by force after grace. It returns when the request is accepted, not when the
@@ -48,15 +57,52 @@ type Spec struct {
 	Instance app.InstanceID
 	Offer    string // the offer it takes from
 	Host     string // the host of that offer
-	Image    string // container image, empty when there is none
-	Cmd      string // shell command in place of the image's own, or empty
-	Args     []string
-	User     string // user to run as, empty for the platform's choice
-	Env      map[string]string
-	Ports    []int // host ports
+	// App is the definition the task is launched with: image, command, volumes, networks, what to fetch, health checks
+	// that run beside the task, labels, the grace of its end.
+	App app.App
+	Env map[string]string // complete: what is generated and the app's own, secrets included
+	// Secrets are the values of the app's secrets by their name in the definition, for volumes that show them as files.
+	Secrets map[string]secret.Text
+	Ports   []int // host ports, one for each of App.Ports, 0 for one that is not published
 	// Volume is the id of the volume the task works in. It outlives the task. Empty means a sandbox of the task's own.
 	Volume    string
 	Resources place.Resources
+}
+
+// Image is the container image of the task, empty when it has none.
+func (s Spec) Image() string {
+	if s.App.Container == nil || s.App.Container.Docker == nil {
+		return ""
+	}
+	return s.App.Container.Docker.Image
+}
+
+// HostPorts are the host ports that the task takes.
+func (s Spec) HostPorts() []int {
+	var ports []int
+	for _, port := range s.Ports {
+		if port != 0 {
+			ports = append(ports, port)
+		}
+	}
+	return ports
+}
+
+// Reservation is a volume to be made.
+type Reservation struct {
+	Volume    string
+	Instance  app.InstanceID
+	Offer     string // the offer it takes from
+	Host      string // the host of that offer
+	App       app.App
+	Ports     []int // host ports to keep for the instance, as in Spec
+	Resources place.Resources
+}
+
+// Volume is a volume somebody asks about, with the host it lies on.
+type Volume struct {
+	ID   string
+	Host string
 }
 
 // Known is a task somebody asks about, with the host it was launched on.
@@ -75,6 +121,11 @@ type Status struct {
 	// Message is one sentence for people, in the case of a failure with the last lines of the task's log.
 	Message string
 	Time    time.Time
+	// Healthy is what the health checks say that run beside the task (COMMAND, MESOS_*); nil before the first result and
+	// for a task that has none.
+	Healthy *bool
+	// Addresses are those of the task itself where it does not share the network of its host.
+	Addresses []app.IPAddress
 }
 
 // Event is something that happened at the platform.
@@ -92,7 +143,16 @@ type Reconciled struct{}
 // OffersChanged says that something may fit now that did not fit before.
 type OffersChanged struct{}
 
+// VolumeChanged says that a volume is there, or that it is gone for good. It answers Reserve and Destroy and may come at
+// any other time, more than once.
+type VolumeChanged struct {
+	Volume Volume
+	There  bool
+	Why    string // one sentence, where a reservation was refused late
+}
+
 func (StatusChanged) event() {}
+func (VolumeChanged) event() {}
 func (Reconciled) event()    {}
 func (OffersChanged) event() {}
 

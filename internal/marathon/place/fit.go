@@ -83,7 +83,7 @@ func apart(o Offer, n Need, others []Placed) string {
 
 // room compares what is asked for with what is left after what others hold.
 func room(o Offer, n Need, others []Placed) string {
-	want := Resources{CPUs: n.App.CPUs, Mem: n.App.Mem, Disk: n.App.Disk}
+	want := Resources{CPUs: n.App.CPUs, Mem: n.App.Mem, Disk: n.App.Disk, GPUs: float64(n.App.GPUs)}
 	missing := left(o, others).lacks(want)
 	if len(missing) == 0 {
 		return ""

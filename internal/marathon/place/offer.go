@@ -20,21 +20,22 @@ type Offer struct {
 	Volumes []string
 }
 
-// Resources are amounts of a host: CPUs in cores, Mem and Disk in MiB.
+// Resources are amounts of a host: CPUs in cores, Mem and Disk in MiB, whole GPUs.
 type Resources struct {
 	CPUs float64 `json:"cpus"`
 	Mem  float64 `json:"mem"`
 	Disk float64 `json:"disk"`
+	GPUs float64 `json:"gpus,omitempty"`
 }
 
 // Add is the sum.
 func (r Resources) Add(s Resources) Resources {
-	return Resources{CPUs: r.CPUs + s.CPUs, Mem: r.Mem + s.Mem, Disk: r.Disk + s.Disk}
+	return Resources{CPUs: r.CPUs + s.CPUs, Mem: r.Mem + s.Mem, Disk: r.Disk + s.Disk, GPUs: r.GPUs + s.GPUs}
 }
 
 // Sub is the difference, which may be negative.
 func (r Resources) Sub(s Resources) Resources {
-	return Resources{CPUs: r.CPUs - s.CPUs, Mem: r.Mem - s.Mem, Disk: r.Disk - s.Disk}
+	return Resources{CPUs: r.CPUs - s.CPUs, Mem: r.Mem - s.Mem, Disk: r.Disk - s.Disk, GPUs: r.GPUs - s.GPUs}
 }
 
 // Covers reports whether r has at least as much of everything as want.
@@ -49,7 +50,7 @@ func (r Resources) lacks(want Resources) []string {
 	for _, part := range []struct {
 		name       string
 		have, want float64
-	}{{"cpus", r.CPUs, want.CPUs}, {"mem", r.Mem, want.Mem}, {"disk", r.Disk, want.Disk}} {
+	}{{"cpus", r.CPUs, want.CPUs}, {"mem", r.Mem, want.Mem}, {"disk", r.Disk, want.Disk}, {"gpus", r.GPUs, want.GPUs}} {
 		if part.have+tolerance < part.want {
 			missing = append(missing, fmt.Sprintf("%s (%s free of the %s it needs)",
 				part.name, amount(max(part.have, 0)), amount(part.want)))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/store"
 )
 
@@ -35,6 +36,8 @@ func (l *loop) carryOut(plan *deploy.Plan) bool {
 			l.save(i)
 		case deploy.Forget:
 			l.forget(a.Instance)
+		case deploy.Destroy:
+			l.destroy(a.Instance)
 		case deploy.Handover:
 			l.handOver(a)
 		case deploy.Advance:
@@ -111,6 +114,20 @@ func (l *loop) finish(a deploy.Finish) {
 // tellDeployment publishes where a deployment is. One that touches several apps is told of with the first.
 func (l *loop) tellDeployment(d store.Deployment, text string) {
 	l.tell(Event{Kind: EventDeployment, App: d.AffectedApps[0], Deployment: d.ID, Text: text})
+}
+
+// destroy stores that the volume is to be destroyed and then asks the driver for it.
+func (l *loop) destroy(id app.InstanceID) {
+	i := l.instances[id]
+	i.DestroyedAt = app.At(time.Now())
+	if !l.save(i) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	defer cancel()
+	if err := l.s.driver.Destroy(ctx, driver.Volume{ID: i.Volume, Host: i.Host}); err != nil {
+		l.s.log.WarnContext(ctx, "the driver did not take a request to destroy a volume", slog.String("volume", i.Volume), slog.Any("err", err))
+	}
 }
 
 // saveDefinitions stores definitions and deployments and takes them over.

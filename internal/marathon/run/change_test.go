@@ -121,17 +121,17 @@ func TestOneDeploymentAtATime(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.m.with(func() { w.m.refuse = "not yet" })
 		first := w.put(cluster(3))
-		scale := func(apps map[app.ID]app.App) error {
+		scale := func(defs *app.Definitions) error {
 			next := cluster(4)
-			apps["/pg"] = next.Revised(apps["/pg"], app.At(time.Now()))
+			defs.Apps["/pg"] = next.Revised(defs.Apps["/pg"], app.At(time.Now()))
 			return nil
 		}
-		_, err := w.s.Apply(t.Context(), scale, false)
+		_, err := w.s.Apply(t.Context(), scale, app.ApplyOptions{})
 		locked, ok := errors.AsType[*app.LockedError](err)
 		if !ok || !slices.Equal(locked.Deployments, []string{first.ID}) {
 			t.Fatalf("got %v, want a lock by %s", err, first.ID)
 		}
-		second, err := w.s.Apply(t.Context(), scale, true)
+		second, err := w.s.Apply(t.Context(), scale, app.ApplyOptions{Force: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestChangeThatChangesNothing(t *testing.T) {
 			t.Errorf("the same definition again is deployed with %+v", d)
 		}
 		refused := errors.New("refused")
-		_, err := w.s.Apply(t.Context(), func(apps map[app.ID]app.App) error { clear(apps); return refused }, false)
+		_, err := w.s.Apply(t.Context(), func(defs *app.Definitions) error { clear(defs.Apps); return refused }, app.ApplyOptions{})
 		if !errors.Is(err, refused) || len(w.s.Apps()) != 1 {
 			t.Errorf("a refused change: %v, %d apps left", err, len(w.s.Apps()))
 		}
@@ -228,12 +228,12 @@ func TestNewerDeploymentFinishesTheRestart(t *testing.T) {
 		next.CPUs = 2
 		w.put(next)
 		w.pass(100 * time.Millisecond)
-		_, err := w.s.Apply(t.Context(), func(apps map[app.ID]app.App) error {
+		_, err := w.s.Apply(t.Context(), func(defs *app.Definitions) error {
 			more := next.Clone()
 			more.Instances = 4
-			apps["/pg"] = more.Revised(apps["/pg"], app.At(time.Now()))
+			defs.Apps["/pg"] = more.Revised(defs.Apps["/pg"], app.At(time.Now()))
 			return nil
-		}, true)
+		}, app.ApplyOptions{Force: true})
 		if err != nil {
 			t.Fatal(err)
 		}

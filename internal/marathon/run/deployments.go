@@ -14,21 +14,19 @@ import (
 
 // Apply edits the definitions and starts a deployment for the difference. change works on a copy of all definitions
 // while nothing else can change them; its error is returned as it is and nothing is changed. Without force, apps that a
-// deployment touches already are refused with an [*app.LockedError]; with force that deployment is given up. A store that
-// does not answer is [app.ErrUnavailable]: the change may have been made.
-func (s *Scheduler) Apply(ctx context.Context, change func(apps map[app.ID]app.App) error, force bool) (app.Deployment, error) {
+// deployment touches already are refused with an [*app.LockedError]; with force that deployment is given up. A dry run
+// returns the deployment there would be. A store that does not answer is [app.ErrUnavailable]: the change may have been
+// made.
+func (s *Scheduler) Apply(ctx context.Context, change func(*app.Definitions) error, o app.ApplyOptions) (app.Deployment, error) {
 	var d app.Deployment
 	var err error
 	called := s.call(ctx, func(l *loop) { //nolint:contextcheck // a request that goes away must not leave a write of which nobody knows
-		next := maps.Clone(l.defs.Apps)
-		for id, a := range next {
-			next[id] = a.Clone()
-		}
 		if err = l.available(); err != nil {
 			return
 		}
-		if err = change(next); err == nil {
-			d, err = l.deploy(next, force)
+		next := l.defs.Definitions.Clone()
+		if err = change(&next); err == nil {
+			d, err = l.deploy(next, o)
 		}
 	})
 	if called != nil {
@@ -67,8 +65,8 @@ func (l *loop) available() error {
 }
 
 // deploy makes next the definitions and opens a deployment, unless no task is touched by the change.
-func (l *loop) deploy(next map[app.ID]app.App, force bool) (app.Deployment, error) {
-	changed := changedApps(l.defs.Apps, next)
+func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment, error) {
+	changed := changedApps(l.defs.Apps, next.Apps)
 	var locked []store.Deployment
 	var locks []string
 	for _, d := range l.defs.Deployments {
@@ -76,10 +74,10 @@ func (l *loop) deploy(next map[app.ID]app.App, force bool) (app.Deployment, erro
 			locked, locks = append(locked, d), append(locks, d.ID)
 		}
 	}
-	if len(locks) > 0 && !force {
+	if len(locks) > 0 && !o.Force && !o.DryRun {
 		return app.Deployment{}, &app.LockedError{Deployments: locks}
 	}
-	steps := deploy.Steps(unfinished(l.defs.Apps, locked), next)
+	steps := deploy.Steps(unfinished(l.defs.Apps, locked), next.Apps)
 	d := store.Deployment{
 		Deployment: app.Deployment{ID: uuid(), Version: app.At(time.Now()), Steps: steps, AffectedApps: deploy.Affected(steps)},
 		Before:     map[app.ID]*app.App{},
@@ -90,10 +88,10 @@ func (l *loop) deploy(next map[app.ID]app.App, force bool) (app.Deployment, erro
 			d.Before[id] = &a
 		}
 	}
-	if len(changed) == 0 {
+	if o.DryRun || len(changed) == 0 && maps.EqualFunc(l.defs.Groups, next.Groups, app.Group.Equal) {
 		return d.Deployment, nil
 	}
-	defs := store.Definitions{Apps: next, Deployments: without(l.defs.Deployments, locks)}
+	defs := store.Definitions{Definitions: next, Deployments: without(l.defs.Deployments, locks)}
 	if len(steps) > 0 {
 		defs.Deployments = append(defs.Deployments, d)
 	}
@@ -152,10 +150,10 @@ func (l *loop) cancel(id string, force bool) (app.Deployment, bool, error) {
 	}
 	d := l.defs.Deployments[n]
 	if !force {
-		back, err := l.deploy(undo(l.defs.Apps, d), true)
+		back, err := l.deploy(app.Definitions{Apps: undo(l.defs.Apps, d), Groups: l.defs.Groups}, app.ApplyOptions{Force: true})
 		return back, true, err
 	}
-	defs := store.Definitions{Apps: l.defs.Apps, Deployments: without(l.defs.Deployments, []string{id})}
+	defs := store.Definitions{Definitions: l.defs.Definitions, Deployments: without(l.defs.Deployments, []string{id})}
 	if err := l.saveDefinitions(defs); err != nil {
 		return app.Deployment{}, true, fmt.Errorf("%w: %w", app.ErrUnavailable, err)
 	}

@@ -91,7 +91,7 @@ func need(def app.App, i deploy.Instance) place.Need {
 }
 
 func resources(def app.App) place.Resources {
-	return place.Resources{CPUs: def.CPUs, Mem: def.Mem, Disk: def.Disk}
+	return place.Resources{CPUs: def.CPUs, Mem: def.Mem, Disk: def.Disk, GPUs: float64(def.GPUs)}
 }
 
 // placed are the instances that have a place: those whose task lives, and those that come back to their volume. For the
@@ -116,17 +116,8 @@ func (l *loop) placed() []place.Placed {
 
 // spec is the task as the driver gets it.
 func spec(def app.App, i deploy.Instance, offer string) driver.Spec {
-	s := driver.Spec{
-		Task: i.Task(), Instance: i.ID, Offer: offer, Host: i.Host, Cmd: def.Cmd, Args: def.Args, User: def.User,
-		Env: def.TaskEnv(i.Task(), i.Host, i.Ports), Volume: i.Volume, Resources: resources(def),
+	return driver.Spec{
+		Task: i.Task(), Instance: i.ID, Offer: offer, Host: i.Host, App: def, Env: def.TaskEnv(i.Task(), i.Host, i.Ports),
+		Ports: i.Ports, Volume: i.Volume, Resources: resources(def),
 	}
-	if def.Container != nil && def.Container.Docker != nil {
-		s.Image = def.Container.Docker.Image
-	}
-	for _, port := range i.Ports {
-		if port != 0 {
-			s.Ports = append(s.Ports, port)
-		}
-	}
-	return s
 }

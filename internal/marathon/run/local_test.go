@@ -95,15 +95,15 @@ func (f *fleet) close() {
 // scale asks for a number of instances.
 func (f *fleet) scale(n int) {
 	f.t.Helper()
-	_, err := f.s.Apply(f.t.Context(), func(apps map[app.ID]app.App) error {
-		old, there := apps["/pg"]
+	_, err := f.s.Apply(f.t.Context(), func(defs *app.Definitions) error {
+		old, there := defs.Apps["/pg"]
 		next := cluster(n).Created(app.At(time.Now()))
 		if there {
 			next = cluster(n).Revised(old, app.At(time.Now()))
 		}
-		apps["/pg"] = next
+		defs.Apps["/pg"] = next
 		return nil
-	}, true)
+	}, app.ApplyOptions{Force: true})
 	if err != nil {
 		f.t.Fatal(err)
 	}

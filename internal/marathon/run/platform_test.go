@@ -85,6 +85,22 @@ func (m *machines) Subscribe(_ context.Context, framework string) (string, error
 	return m.framework, nil
 }
 
+func (m *machines) Reserve(_ context.Context, r driver.Reservation) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.volumes[r.Volume] = r.Host
+	m.out <- driver.VolumeChanged{Volume: driver.Volume{ID: r.Volume, Host: r.Host}, There: true}
+	return nil
+}
+
+func (m *machines) Destroy(_ context.Context, v driver.Volume) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.volumes, v.ID)
+	m.out <- driver.VolumeChanged{Volume: v}
+	return nil
+}
+
 func (m *machines) Offers(context.Context) ([]place.Offer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,7 +115,7 @@ func (m *machines) Offers(context.Context) ([]place.Offer, error) {
 		}
 		for _, task := range m.tasks {
 			if task.spec.Host == o.Host && !task.status.State.Terminal() {
-				o.Free, o.Ports = o.Free.Sub(task.spec.Resources), o.Ports.Without(task.spec.Ports...)
+				o.Free, o.Ports = o.Free.Sub(task.spec.Resources), o.Ports.Without(task.spec.HostPorts()...)
 			}
 		}
 		for volume, host := range m.volumes {

@@ -59,7 +59,7 @@ func TestStoreIsAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.pass(time.Minute)
-		_, err := w.s.Apply(t.Context(), func(map[app.ID]app.App) error { return nil }, false)
+		_, err := w.s.Apply(t.Context(), func(*app.Definitions) error { return nil }, app.ApplyOptions{})
 		if !errors.Is(err, app.ErrUnavailable) {
 			t.Errorf("a change without a store: got %v, want ErrUnavailable", err)
 		}
@@ -193,7 +193,7 @@ func TestBeforeAnythingIsKnown(t *testing.T) {
 		w.db.Disconnect()
 		w.m.open()
 		w.start()
-		_, err := w.s.Apply(t.Context(), func(map[app.ID]app.App) error { return nil }, false)
+		_, err := w.s.Apply(t.Context(), func(*app.Definitions) error { return nil }, app.ApplyOptions{})
 		if !errors.Is(err, app.ErrUnavailable) {
 			t.Errorf("a change: %v", err)
 		}

@@ -19,6 +19,7 @@ func (l *loop) hear(e driver.Event) {
 		l.reports = append(l.reports, e.Status)
 	case driver.Reconciled:
 		l.heard = true
+	case driver.VolumeChanged:
 	case driver.OffersChanged:
 		l.lookAtHosts()
 	}

@@ -85,12 +85,12 @@ func (w *world) trouble(r *rand.Rand) {
 			w.m.lead(host)
 		}
 		instances, mem := r.IntN(5)+1, float64(r.IntN(2)+1)*512
-		_, err := w.s.Apply(w.t.Context(), func(apps map[app.ID]app.App) error {
+		_, err := w.s.Apply(w.t.Context(), func(defs *app.Definitions) error {
 			next := cluster(instances)
 			next.Mem = mem
-			apps["/pg"] = next.Revised(apps["/pg"], app.At(time.Now()))
+			defs.Apps["/pg"] = next.Revised(defs.Apps["/pg"], app.At(time.Now()))
 			return nil
-		}, true)
+		}, app.ApplyOptions{Force: true})
 		if err != nil && !errors.Is(err, app.ErrUnavailable) {
 			w.t.Errorf("apply: %v", err)
 		}

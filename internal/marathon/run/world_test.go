@@ -97,15 +97,15 @@ func web(instances int) app.App {
 // put makes a the definition of its app.
 func (w *world) put(a app.App) app.Deployment {
 	w.t.Helper()
-	d, err := w.s.Apply(w.t.Context(), func(apps map[app.ID]app.App) error {
+	d, err := w.s.Apply(w.t.Context(), func(defs *app.Definitions) error {
 		now := app.At(time.Now())
-		if old, there := apps[a.ID]; there {
-			apps[a.ID] = a.Revised(old, now)
+		if old, there := defs.Apps[a.ID]; there {
+			defs.Apps[a.ID] = a.Revised(old, now)
 			return nil
 		}
-		apps[a.ID] = a.Created(now)
+		defs.Apps[a.ID] = a.Created(now)
 		return nil
-	}, false)
+	}, app.ApplyOptions{})
 	if err != nil {
 		w.t.Fatalf("apply: %v", err)
 	}
@@ -114,7 +114,7 @@ func (w *world) put(a app.App) app.Deployment {
 
 func (w *world) delete(id app.ID) {
 	w.t.Helper()
-	_, err := w.s.Apply(w.t.Context(), func(apps map[app.ID]app.App) error { delete(apps, id); return nil }, true)
+	_, err := w.s.Apply(w.t.Context(), func(defs *app.Definitions) error { delete(defs.Apps, id); return nil }, app.ApplyOptions{Force: true})
 	if err != nil {
 		w.t.Fatalf("delete: %v", err)
 	}

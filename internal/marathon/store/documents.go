@@ -28,8 +28,9 @@ type header struct {
 
 // Definitions are what is wanted, and the way there.
 type Definitions struct {
-	Apps        map[app.ID]app.App `json:"apps"`
-	Deployments []Deployment       `json:"deployments"` // oldest first
+	app.Definitions
+
+	Deployments []Deployment `json:"deployments"` // oldest first
 }
 
 // Deployment is an open deployment with what is needed to lead back.
@@ -67,7 +68,7 @@ type State struct {
 
 // read makes a state of what lies below the prefix.
 func read(prefix string, pairs []kv.Pair) (State, error) {
-	state := State{Definitions: Definitions{Apps: map[app.ID]app.App{}}}
+	state := State{Definitions: Definitions{Definitions: app.Definitions{Apps: map[app.ID]app.App{}}}}
 	var head *header
 	for _, pair := range pairs {
 		var err error

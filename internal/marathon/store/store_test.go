@@ -63,7 +63,7 @@ func TestEverythingComesBack(t *testing.T) {
 	want := store.State{
 		Framework: "f1",
 		Definitions: store.Definitions{
-			Apps: map[app.ID]app.App{a.ID: a},
+			Definitions: app.Definitions{Apps: map[app.ID]app.App{a.ID: a}},
 			Deployments: []store.Deployment{{
 				Deployment: app.Deployment{
 					ID: "d1", Version: 2000, AffectedApps: []app.ID{a.ID}, CurrentStep: 1,

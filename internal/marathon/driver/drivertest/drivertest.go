@@ -105,8 +105,17 @@ func (s *session) spec(instance string, incarnation int, cmd string) driver.Spec
 	id := app.NewInstanceID("/suite", "00000000-0000-4000-8000-"+strings.Repeat("0", 12-len(instance))+instance)
 	return driver.Spec{
 		Task: app.NewTaskID(id, incarnation), Instance: id, Host: s.offers()[0].Host, Offer: s.offers()[0].ID,
-		Image: s.platform.Image, Cmd: cmd, Resources: place.Resources{CPUs: 0.1, Mem: 32},
+		App: definition(s.platform.Image, cmd), Resources: place.Resources{CPUs: 0.1, Mem: 32},
 	}
+}
+
+// definition runs a shell command, in an image where the driver needs one.
+func definition(image, cmd string) app.App {
+	a := app.App{ID: "/suite", Cmd: cmd}
+	if image != "" {
+		a.Container = &app.Container{Type: app.ContainerDocker, Docker: &app.Docker{Image: image}}
+	}
+	return a
 }
 
 func (s *session) offers() []place.Offer {
@@ -283,7 +292,7 @@ func refusals(t *testing.T, s *session) {
 	nowhere.Host = "nowhere"
 	s.mustRefuse(nowhere, "nowhere")
 	empty := s.spec("5", 1, "")
-	empty.Image = "no-such-image"
+	empty.App = definition("no-such-image", empty.App.Cmd)
 	s.mustRefuse(empty, "no-such-image")
 
 	known := []driver.Known{{Task: port.Task, Host: port.Host}}

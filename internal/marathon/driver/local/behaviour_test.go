@@ -60,9 +60,14 @@ var instance = app.NewInstanceID("/bench", "00000000-0000-4000-8000-000000000001
 // task is an incarnation of the bench's only instance, on node1 and with a volume.
 func task(incarnation int, cmd string) driver.Spec {
 	return driver.Spec{
-		Task: app.NewTaskID(instance, incarnation), Instance: instance, Host: "node1", Cmd: cmd, Volume: string(instance),
+		Task: app.NewTaskID(instance, incarnation), Instance: instance, Host: "node1", App: app.App{Cmd: cmd}, Volume: string(instance),
 		Resources: place.Resources{CPUs: 1, Mem: 128},
 	}
+}
+
+// imageApp is an app that is nothing but an image.
+func imageApp(image string) app.App {
+	return app.App{Container: &app.Container{Type: app.ContainerDocker, Docker: &app.Docker{Image: image}}}
 }
 
 func (b *bench) launch(s driver.Spec) {
@@ -326,7 +331,7 @@ func TestEnvironmentOfATask(t *testing.T) {
 		c.Images = []Image{{Pattern: "patroni:*", Command: []string{"sh", "-c", "env | sort >$0.part; mv $0.part $0; exec sleep 1000", "{MESOS_SANDBOX}/{NAME}"}}}
 	})
 	s := task(1, "")
-	s.Image = "registry.example/team/patroni"
+	s.App.Container = imageApp("registry.example/team/patroni").Container
 	s.Env = map[string]string{"NAME": "env", "SHARED": "app", "HOST_IP": "6.6.6.6", "HOST": "node1"}
 	b.launch(s)
 	b.await(s, app.TaskRunning)
@@ -360,12 +365,12 @@ func TestWhatCannotRun(t *testing.T) {
 		change func(*driver.Spec)
 		want   string
 	}{
-		"nothing to run":      {func(s *driver.Spec) { s.Cmd = "" }, "neither a container image nor a command"},
-		"unknown image":       {func(s *driver.Spec) { s.Cmd, s.Image = "", "other:1" }, `stands for image "other:1"`},
-		"missing program":     {func(s *driver.Spec) { s.Cmd, s.Image = "", "lost:1" }, "/no/such/program"},
-		"not a program":       {func(s *driver.Spec) { s.Cmd, s.Image = "", "data:1" }, "/etc/passwd"},
-		"secret in a command": {func(s *driver.Spec) { s.Cmd, s.Image = "", "leak:1" }, "no variable SECRET"},
-		"another user":        {func(s *driver.Spec) { s.User = "daemon" }, `asks for user "daemon"`},
+		"nothing to run":      {func(s *driver.Spec) { s.App.Cmd = "" }, "neither a container image nor a command"},
+		"unknown image":       {func(s *driver.Spec) { s.App = imageApp("other:1") }, `stands for image "other:1"`},
+		"missing program":     {func(s *driver.Spec) { s.App = imageApp("lost:1") }, "/no/such/program"},
+		"not a program":       {func(s *driver.Spec) { s.App = imageApp("data:1") }, "/etc/passwd"},
+		"secret in a command": {func(s *driver.Spec) { s.App = imageApp("leak:1") }, "no variable SECRET"},
+		"another user":        {func(s *driver.Spec) { s.App.User = "daemon" }, `asks for user "daemon"`},
 		"foreign volume":      {func(s *driver.Spec) { s.Volume = "../../etc" }, "not a plain name"},
 		"foreign task":        {func(s *driver.Spec) { s.Task = "x/../../y" }, "is not a task id"},
 	} {
@@ -395,7 +400,7 @@ func TestRefusedVolumeIsNotBound(t *testing.T) {
 		b.Driver.cfg.Images[0].Command = []string{filepath.Dir(path)}
 	}
 	s := task(1, "")
-	s.Image = "x"
+	s.App.Container = imageApp("x").Container
 	if err := b.Launch(t.Context(), s); !errors.Is(err, driver.ErrRefused) {
 		t.Fatalf("got %v, want a refusal", err)
 	}

@@ -81,7 +81,7 @@ func (d *Driver) argv(s driver.Spec, env map[string]string) ([]string, error) {
 	}
 	program, err := exec.LookPath(argv[0])
 	if err != nil {
-		return nil, fmt.Errorf("program %s of image %q was not found on this machine", argv[0], s.Image)
+		return nil, fmt.Errorf("program %s of image %q was not found on this machine", argv[0], s.Image())
 	}
 	argv[0], err = filepath.Abs(program)
 	return argv, err
@@ -89,18 +89,18 @@ func (d *Driver) argv(s driver.Spec, env map[string]string) ([]string, error) {
 
 // words follows Docker: cmd replaces the image's program, args are appended to it.
 func (d *Driver) words(s driver.Spec, env map[string]string) ([]string, error) {
-	if s.Cmd != "" {
-		return []string{"/bin/sh", "-c", s.Cmd}, nil
+	if s.App.Cmd != "" {
+		return []string{"/bin/sh", "-c", s.App.Cmd}, nil
 	}
-	if s.Image == "" && len(s.Args) == 0 {
+	if s.Image() == "" && len(s.App.Args) == 0 {
 		return nil, fmt.Errorf("the app has neither a container image nor a command")
 	}
-	if s.Image == "" {
-		return slices.Clone(s.Args), nil
+	if s.Image() == "" {
+		return slices.Clone(s.App.Args), nil
 	}
-	image, ok := d.image(s.Image)
+	image, ok := d.image(s.Image())
 	if !ok {
-		return nil, fmt.Errorf("no command of this machine stands for image %q; known are %s", s.Image, d.patterns())
+		return nil, fmt.Errorf("no command of this machine stands for image %q; known are %s", s.Image(), d.patterns())
 	}
 	var words []string
 	for _, word := range image.Command {
@@ -110,7 +110,7 @@ func (d *Driver) words(s driver.Spec, env map[string]string) ([]string, error) {
 		}
 		words = append(words, expanded)
 	}
-	return append(words, s.Args...), nil
+	return append(words, s.App.Args...), nil
 }
 
 // expand replaces each {NAME} by the variable of that name.

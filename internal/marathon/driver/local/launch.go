@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -38,14 +37,16 @@ func (d *Driver) admit(s driver.Spec) (Host, error) {
 	if s.Task.Instance() != s.Instance {
 		return Host{}, fmt.Errorf("task %s is not one of instance %s", s.Task, s.Instance)
 	}
-	if s.Volume != "" && (s.Volume != filepath.Base(s.Volume) || s.Volume[0] == '.') {
-		return Host{}, fmt.Errorf("volume id %q is not a plain name", s.Volume)
+	if s.Volume != "" {
+		if err := plainName(s.Volume); err != nil {
+			return Host{}, err
+		}
 	}
 	h, ok := d.host(s.Host)
 	if !ok || d.stopped[s.Host] {
 		return Host{}, fmt.Errorf("host %s is not there", s.Host)
 	}
-	if err := d.checkUser(s.User); err != nil {
+	if err := d.checkUser(s.App.User); err != nil {
 		return Host{}, err
 	}
 	if err := d.checkVolume(s); err != nil {
@@ -87,7 +88,7 @@ func (d *Driver) checkRoom(s driver.Spec, h Host) error {
 	if !offer.Free.Covers(s.Resources) {
 		return fmt.Errorf("host %s has not enough cpus, mem or disk left", h.Name)
 	}
-	for _, port := range s.Ports {
+	for _, port := range s.HostPorts() {
 		if !offer.Ports.Contains(port) {
 			return fmt.Errorf("port %d of host %s is not free", port, h.Name)
 		}
@@ -108,7 +109,7 @@ func (v volumeRecord) holds(port int) bool { return slices.Contains(v.Ports, por
 // launch starts the task in the order the package comment explains.
 func (d *Driver) launch(s driver.Spec, h Host) error {
 	rec := record{
-		Task: s.Task, Instance: s.Instance, Host: s.Host, Volume: s.Volume, Ports: s.Ports, Resources: s.Resources,
+		Task: s.Task, Instance: s.Instance, Host: s.Host, Volume: s.Volume, Ports: s.HostPorts(), Resources: s.Resources,
 		Status: status{State: app.TaskStaging, Time: time.Now().UTC(), Acked: true},
 	}
 	env := d.visible(s, h, d.dir.work(rec))
@@ -160,20 +161,14 @@ func (d *Driver) fork(s driver.Spec, t *handle, argv, environ []string) error {
 	return nil
 }
 
-// prepare makes the working folder. A volume is recorded after it was made, so that a recorded one without a folder is
-// known to be lost.
+// prepare makes the working folder.
 func (d *Driver) prepare(s driver.Spec, rec record) error {
+	if s.Volume != "" {
+		return d.makeVolume(s.Volume, volumeRecord{Instance: s.Instance, Host: s.Host, Ports: s.HostPorts()})
+	}
 	if err := d.cfg.mkdirOwned(d.dir.work(rec)); err != nil {
 		return fmt.Errorf("make folder of the task: %w", err)
 	}
-	if s.Volume == "" {
-		return nil
-	}
-	v := volumeRecord{Instance: s.Instance, Host: s.Host, Ports: s.Ports}
-	if err := writeJSON(d.dir.volumeRecord(s.Volume), v); err != nil {
-		return fmt.Errorf("record volume: %w", err)
-	}
-	d.volumes[s.Volume] = v
 	return nil
 }
 
