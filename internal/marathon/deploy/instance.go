@@ -59,7 +59,8 @@ type Instance struct {
 	// Clean means that the driver was asked to end the task and said it has: nothing of it is left, not even a server
 	// that a dead agent left behind.
 	Clean bool `json:"clean,omitempty"`
-	// Failures counts tasks in a row that ended by themselves before they ran long enough.
+	// Failures counts tasks in a row that ended by themselves before they ran long enough. A person who resets the delay of
+	// an app sets it to zero.
 	Failures int `json:"failures,omitempty"`
 	// Led means that it led when it was stopped. Of a stopped cluster the old leader is started first.
 	Led bool `json:"led,omitempty"`
@@ -97,7 +98,14 @@ func (i Instance) running() bool { return i.State == app.TaskRunning && i.Stoppi
 func (i Instance) busyStopping() bool { return i.Stopping != nil && !i.Unreachable() }
 
 // settled reports whether nothing is left of the instance that would have to be stopped.
-func (i Instance) settled() bool { return !i.Live() && i.Stopping == nil && i.Clean }
+func (i Instance) settled() bool {
+	return !i.Live() && i.Stopping == nil && (i.Clean || i.Incarnation == 0)
+}
+
+// killed reports whether a person asked for the end of the task that runs now.
+func (i Instance) killed() bool {
+	return i.Kill != nil && i.Kill.Task == i.Task() && i.Live() && i.Stopping == nil
+}
 
 // outdated reports whether the latest task runs an older configuration than a's.
 func (i Instance) outdated(a app.App) bool { return i.Version < a.VersionInfo.LastConfigChangeAt }

@@ -38,7 +38,7 @@ func newFleet(t *rapid.T) *fleet {
 
 // deploy replaces whatever deployment there is.
 func (f *fleet) deploy(old, next map[app.ID]app.App) {
-	steps := Steps(old, next)
+	steps := Steps(app.Definitions{Apps: old}, app.Definitions{Apps: next})
 	f.state.Deployments = []app.Deployment{{ID: "d", Version: app.At(f.now), Steps: steps, AffectedApps: Affected(steps)}}
 }
 
@@ -119,7 +119,7 @@ func (f *fleet) ask(id app.ID) {
 func (f *fleet) carryOut(a Action) {
 	switch a.(type) {
 	case Advance, Finish:
-	case Launch, Stop, SetGoal, Forget, Handover:
+	case Launch, Stop, SetGoal, Forget, Destroy, Handover:
 		if len(f.state.Unconfirmed) > 0 {
 			f.t.Fatalf("something is done about an app of which not everything is known: %s", printAction(a))
 		}
@@ -145,7 +145,7 @@ func (f *fleet) carryOut(a Action) {
 		f.state.Deployments[0].CurrentStep = a.Step
 	case Finish:
 		f.state.Deployments = nil
-	case Forget:
+	case Forget, Destroy:
 		f.t.Fatalf("a member with a volume is forgotten")
 	}
 }

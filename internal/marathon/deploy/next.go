@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,8 +11,8 @@ import (
 
 // Next decides what to do now, app by app and then deployment by deployment.
 func Next(s State, now time.Time) Plan {
-	p := &planner{state: s, now: now}
-	for _, id := range appIDs(s) {
+	p := newPlanner(s, now)
+	for _, id := range p.ids {
 		p.app(id)
 	}
 	if s.Halted.IsZero() {
@@ -26,21 +25,60 @@ func Next(s State, now time.Time) Plan {
 
 // planner collects a plan.
 type planner struct {
-	state State
-	now   time.Time
-	plan  Plan
+	state     State
+	now       time.Time
+	ids       []app.ID // of apps that are defined and of those that only have instances left, sorted
+	instances map[app.ID][]Instance
+	turns     map[app.ID]turn
+	plan      Plan
+	queue     map[app.ID]*app.Queued
+	waiting   map[subject]bool
 }
 
-// appIDs are the apps that are defined and those that only have instances left, sorted.
-func appIDs(s State) []app.ID {
-	ids := map[app.ID]bool{}
+// subject is what a wait is about.
+type subject struct {
+	app      app.ID
+	instance app.InstanceID
+}
+
+func newPlanner(s State, now time.Time) *planner {
+	p := &planner{
+		state: s, now: now, instances: byApp(s.Instances), turns: turns(s.Deployments),
+		queue: map[app.ID]*app.Queued{}, waiting: map[subject]bool{},
+	}
 	for id := range s.Apps {
-		ids[id] = true
+		p.ids = append(p.ids, id)
 	}
-	for _, i := range s.Instances {
-		ids[i.App] = true
+	for id := range p.instances {
+		if _, defined := s.Apps[id]; !defined {
+			p.ids = append(p.ids, id)
+		}
 	}
-	return slices.Sorted(maps.Keys(ids))
+	slices.Sort(p.ids)
+	return p
+}
+
+// byApp are the instances of each app in the order of their ids.
+func byApp(all []Instance) map[app.ID][]Instance {
+	sizes := map[app.ID]int{}
+	for n := range all {
+		sizes[all[n].App]++
+	}
+	lists := make(map[app.ID][]Instance, len(sizes))
+	room := make([]Instance, len(all))
+	for id, size := range sizes {
+		lists[id], room = room[:0:size], room[size:]
+	}
+	for n := range all {
+		lists[all[n].App] = append(lists[all[n].App], all[n])
+	}
+	byID := func(a, b Instance) int { return strings.Compare(string(a.ID), string(b.ID)) }
+	for _, list := range lists {
+		if !slices.IsSortedFunc(list, byID) {
+			slices.SortFunc(list, byID)
+		}
+	}
+	return lists
 }
 
 func (p *planner) app(id app.ID) {
@@ -78,51 +116,52 @@ type view struct {
 func (p *planner) view(id app.ID) view {
 	def, defined := p.state.Apps[id]
 	v := view{
-		id: id, def: def, defined: defined, want: def.Instances, halted: !p.state.Halted.IsZero(),
+		id: id, def: def, defined: defined, want: def.Instances, halted: !p.state.Halted.IsZero(), instances: p.instances[id],
 		postgres: def.IsPostgres(), resident: Resident(def), roles: p.state.Roles[id], state: &p.state,
 	}
-	for _, i := range p.state.Instances {
-		if i.App == id {
-			v.instances = append(v.instances, i)
-			v.resident = v.resident || i.Volume != ""
-			v.postgres = v.postgres || !defined && i.Postgres
-		}
+	for n := range v.instances {
+		v.resident = v.resident || v.instances[n].Volume != ""
+		v.postgres = v.postgres || !defined && v.instances[n].Postgres
 	}
-	slices.SortFunc(v.instances, func(a, b Instance) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	v.turn(p.state.Deployments)
+	if t, ok := p.turns[id]; ok {
+		v.since, v.held, v.restart = t.since, t.held, t.restart
+	}
 	if v.halted {
 		v.want, v.restart, v.held, v.since = 0, false, false, p.state.Halted
 	}
 	return v
 }
 
-// turn finds out what deployments have to say about the app.
-func (v *view) turn(deployments []app.Deployment) {
-	for _, d := range deployments {
-		if !d.Affects(v.id) {
-			continue
-		}
-		v.since = d.Version.Time()
-		kind, step := lastAction(d, v.id)
-		v.held = step > d.CurrentStep
-		v.restart = kind == app.RestartApplication && step == d.CurrentStep
-	}
+// turn is what deployments have to say about an app.
+type turn struct {
+	since         time.Time
+	held, restart bool
 }
 
-// lastAction is what a deployment does to the app in the end, and in which step.
-func lastAction(d app.Deployment, id app.ID) (app.ActionKind, int) {
-	for n := len(d.Steps); n > 0; n-- {
-		for _, a := range d.Steps[n-1].Actions {
-			if a.App == id {
-				return a.Kind, n
+// turns are those of all apps that deployments touch; of two deployments the later one counts.
+func turns(deployments []app.Deployment) map[app.ID]turn {
+	all := map[app.ID]turn{}
+	for _, d := range deployments {
+		for _, id := range d.AffectedApps {
+			all[id] = turn{since: d.Version.Time()}
+		}
+		for n, step := range d.Steps {
+			for _, a := range step.Actions {
+				all[a.App] = turn{
+					since: d.Version.Time(), held: n+1 > d.CurrentStep,
+					restart: a.Kind == app.RestartApplication && n+1 == d.CurrentStep,
+				}
 			}
 		}
 	}
-	return "", 0
+	return all
 }
 
 // blocked says why nothing may be done about the app, empty when something may.
 func (v *view) blocked() string {
+	if len(v.state.Strangers) == 0 && len(v.state.Unconfirmed) == 0 {
+		return ""
+	}
 	if strangers := v.state.Strangers[v.id]; len(strangers) > 0 {
 		return fmt.Sprintf("task %s runs and the store does not know it: the store is older than what runs, so nothing is started or stopped", strangers[0])
 	}
@@ -153,11 +192,10 @@ func (p *planner) do(a Action) { p.plan.Actions = append(p.plan.Actions, a) }
 
 // wait notes why something is not done, once for each thing: what was found first is what stands in the way.
 func (p *planner) wait(id app.ID, i app.InstanceID, why string) {
-	for _, w := range p.plan.Waits {
-		if w.App == id && w.Instance == i {
-			return
-		}
+	if p.waiting[subject{id, i}] {
+		return
 	}
+	p.waiting[subject{id, i}] = true
 	p.plan.Waits = append(p.plan.Waits, Wait{App: id, Instance: i, Why: why})
 }
 

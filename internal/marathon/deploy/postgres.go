@@ -83,17 +83,6 @@ func (p *planner) relaunchMembers(v view) {
 
 func ledFirst(a, b Instance) int { return boolFirst(a.Led, b.Led) }
 
-// boolFirst orders true before false.
-func boolFirst(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return -1
-	}
-	return 1
-}
-
 // stopHung stops a member whose agent has not answered for so long that its health check asks for it.
 func (p *planner) stopHung(v view) bool {
 	for _, i := range v.instances {
@@ -228,13 +217,4 @@ func worstFirst(list []Instance, members map[app.InstanceID]Member) []Instance {
 		)
 	})
 	return sorted
-}
-
-// names lists instances for a sentence.
-func names(list []Instance) string {
-	var parts []string
-	for _, i := range list {
-		parts = append(parts, fmt.Sprintf("%s (%s)", i.ID, cmp.Or(i.Host, "no host")))
-	}
-	return strings.Join(parts, ", ")
 }

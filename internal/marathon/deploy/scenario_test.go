@@ -287,6 +287,8 @@ func printAction(a Action) string {
 		return fmt.Sprintf("let %s be %s", a.Instance, a.Goal)
 	case Forget:
 		return fmt.Sprintf("forget %s", a.Instance)
+	case Destroy:
+		return fmt.Sprintf("destroy the volume of %s", a.Instance)
 	case Handover:
 		return fmt.Sprintf("hand over from %s to %s", a.Leader, a.Candidate)
 	case Advance:

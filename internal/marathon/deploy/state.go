@@ -54,6 +54,11 @@ type Member struct {
 	Paused bool
 	// Synchronous is how many standbys commits of its cluster wait for, 0 for none. Only the leader says so.
 	Synchronous int
+	// Lenient means that commits do without standbys when too few are left (synchronous mode that is not strict). Only the
+	// leader says so; unsaid, commits would wait for ever.
+	Lenient bool
+	// ServerMajor is the major version of its server, 0 when unknown.
+	ServerMajor int
 }
 
 // Role is a member's role in its cluster.
@@ -104,4 +109,5 @@ type Switchover struct {
 	Running bool
 	Failed  time.Time // when it was refused, zero when it was not
 	Why     string    // why it was refused
+	Refused int       // refusals in a row: the pause before the next request grows with them
 }

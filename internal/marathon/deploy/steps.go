@@ -9,26 +9,27 @@ import (
 )
 
 // Steps are the steps of a deployment from one set of definitions to another: deleted apps are stopped, new
-// ones start empty, then everything is brought to its size and configuration, each app after those it depends on. The
-// dates in VersionInfo tell what changed. No steps means that no task is touched.
-func Steps(old, next map[app.ID]app.App) []app.Step {
+// ones start empty, then everything is brought to its size and configuration, each app after those it depends on, by itself
+// or through a group above it. The dates in VersionInfo tell what changed. No steps means that no task is touched.
+func Steps(old, next app.Definitions) []app.Step {
 	var stop, start app.Step
 	layers := map[int]*app.Step{}
-	for _, id := range slices.Sorted(maps.Keys(old)) {
-		if _, stays := next[id]; !stays {
+	for _, id := range slices.Sorted(maps.Keys(old.Apps)) {
+		if _, stays := next.Apps[id]; !stays {
 			stop.Actions = append(stop.Actions, app.Action{Kind: app.StopApplication, App: id})
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(next)) {
-		before, known := old[id]
-		kind := actionKind(before, known, next[id])
+	order := newOrder(next)
+	for _, id := range slices.Sorted(maps.Keys(next.Apps)) {
+		before, known := old.Apps[id]
+		kind := actionKind(before, known, next.Apps[id])
 		if !known {
 			start.Actions = append(start.Actions, app.Action{Kind: app.StartApplication, App: id})
 		}
 		if kind == "" {
 			continue
 		}
-		n := depth(next, id)
+		n := order.depth(id)
 		if layers[n] == nil {
 			layers[n] = &app.Step{}
 		}
@@ -54,14 +55,61 @@ func actionKind(old app.App, known bool, next app.App) app.ActionKind {
 	return ""
 }
 
-// depth is the length of the longest chain of dependencies below the app. Definitions with a circle were refused.
-func depth(apps map[app.ID]app.App, id app.ID) int {
+// order finds out how deep apps lie above what they depend on. Each app and each group is looked at once.
+type order struct {
+	defs app.Definitions
+	ids  []app.ID // of the apps, sorted: those of a group lie side by side
+	// known are the depths found so far; one that is being looked for counts as 0, so that a circle, which a definition
+	// must not have, comes to an end.
+	known  map[app.ID]int
+	groups map[app.ID]int
+}
+
+func newOrder(defs app.Definitions) *order {
+	return &order{defs: defs, ids: slices.Sorted(maps.Keys(defs.Apps)), known: map[app.ID]int{}, groups: map[app.ID]int{}}
+}
+
+// depth is the length of the longest chain of dependencies below the app.
+func (o *order) depth(id app.ID) int {
+	if n, ok := o.known[id]; ok {
+		return n
+	}
+	o.known[id] = 0
 	deepest := 0
-	for _, dependency := range apps[id].Dependencies {
-		if _, ok := apps[dependency]; ok {
-			deepest = max(deepest, depth(apps, dependency)+1)
+	for _, dependency := range o.defs.Apps[id].Dependencies {
+		deepest = max(deepest, o.above(dependency))
+	}
+	for group := id.Parent(); ; group = group.Parent() {
+		for _, dependency := range o.defs.Groups[group].Dependencies {
+			deepest = max(deepest, o.above(dependency))
+		}
+		if group == "/" {
+			break
 		}
 	}
+	o.known[id] = deepest
+	return deepest
+}
+
+// above is the lowest depth of what depends on an app, or on everything in a group; 0 for what is not there.
+func (o *order) above(id app.ID) int {
+	if _, ok := o.defs.Apps[id]; ok {
+		return o.depth(id) + 1
+	}
+	if n, ok := o.groups[id]; ok {
+		return n
+	}
+	o.groups[id] = 0
+	deepest := 0
+	prefix := strings.TrimSuffix(string(id), "/") + "/"
+	from, _ := slices.BinarySearch(o.ids, app.ID(prefix))
+	for _, member := range o.ids[from:] {
+		if !strings.HasPrefix(string(member), prefix) {
+			break
+		}
+		deepest = max(deepest, o.depth(member)+1)
+	}
+	o.groups[id] = deepest
 	return deepest
 }
 

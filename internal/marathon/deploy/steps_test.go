@@ -27,7 +27,7 @@ func TestSteps(t *testing.T) {
 			old = apps
 			return ""
 		}
-		steps := Steps(old, apps)
+		steps := Steps(app.Definitions{Apps: old}, app.Definitions{Apps: apps})
 		var out strings.Builder
 		for n, step := range steps {
 			fmt.Fprintf(&out, "%d:", n+1)

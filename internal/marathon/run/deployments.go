@@ -77,7 +77,7 @@ func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment,
 	if len(locks) > 0 && !o.Force && !o.DryRun {
 		return app.Deployment{}, &app.LockedError{Deployments: locks}
 	}
-	steps := deploy.Steps(unfinished(l.defs.Apps, locked), next.Apps)
+	steps := deploy.Steps(app.Definitions{Apps: unfinished(l.defs.Apps, locked), Groups: l.defs.Groups}, next)
 	d := store.Deployment{
 		Deployment: app.Deployment{ID: uuid(), Version: app.At(time.Now()), Steps: steps, AffectedApps: deploy.Affected(steps)},
 		Before:     map[app.ID]*app.App{},
