@@ -117,7 +117,7 @@ func sentence(e run.Event) string {
 		return short(e.Text)
 	case run.EventDeployment:
 		return "deployment: " + short(e.Text)
-	case run.EventUnhealthy, run.EventStranger:
+	case run.EventUnhealthy, run.EventStranger, run.EventHost:
 		return e.Host + ": " + short(e.Text)
 	}
 	return short(e.Text)

@@ -26,10 +26,11 @@ type Driver interface {
 	// Subscribe introduces the scheduler and comes before everything else. framework is the id its store remembers,
 	// empty for a scheduler that never subscribed; the id to remember is returned. Errors: ErrForeign, ErrUnavailable.
 	Subscribe(ctx context.Context, framework string) (string, error)
-	// Offers lists what is free, one offer for each host that can run something now, sorted by host name.
+	// Offers lists what is free, one offer for each host that can run something now, sorted by host name. It is called
+	// while something waits for a place, and again after OffersChanged.
 	Offers(ctx context.Context) ([]place.Offer, error)
 	// Reserve makes a volume on the host of an offer and keeps it, with the resources of the tasks to come, for one
-	// instance. No error means that a VolumeChanged follows. Asking again for a volume that is there changes nothing but
+	// instance. No error means that a VolumeChanged follows, with There false when it was refused late. Asking again for a volume that is there changes nothing but
 	// brings the answer again. Errors: ErrRefused, ErrUnavailable.
 	Reserve(ctx context.Context, r Reservation) error
 	// Destroy removes a volume with everything in it and gives back what was kept with it. No error means that a
@@ -45,7 +46,8 @@ type Driver interface {
 	Reconcile(ctx context.Context, known []Known) error
 	// Ack says that the status is stored and need not arrive again.
 	Ack(ctx context.Context, status Status) error
-	// Events delivers what happens, always through the same channel. It is closed when the driver is closed.
+	// Events delivers what happens, always through the same channel. It is closed when the driver is closed, and when the
+	// platform has given the subscription to another scheduler: whoever reads it must not act any more then.
 	Events() <-chan Event
 	// Close lets go of the platform and leaves every task running.
 	Close() error
@@ -151,6 +153,16 @@ type VolumeChanged struct {
 	Why    string // one sentence, where a reservation was refused late
 }
 
+// HostLeaving says that a host will be taken away by who runs the machines (maintenance), so that what runs there can be
+// moved or handed over before. Nothing is stopped by it.
+type HostLeaving struct {
+	Host  string
+	At    time.Time // when it goes, zero when nobody says
+	Stays bool      // it was called off, or is over
+	Why   string    // one sentence for people
+}
+
+func (HostLeaving) event()   {}
 func (StatusChanged) event() {}
 func (VolumeChanged) event() {}
 func (Reconciled) event()    {}

@@ -24,6 +24,7 @@ const (
 	EventDeployment  EventKind = "deployment"  // a deployment began, moved on or ended
 	EventUnhealthy   EventKind = "unhealthy"   // a health check failed
 	EventStranger    EventKind = "stranger"    // a task runs that the store does not know
+	EventHost        EventKind = "host"        // a host will be taken away, or stays after all; Text says why
 	EventStore       EventKind = "store"       // the store went out of reach, or came back
 )
 

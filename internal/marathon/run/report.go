@@ -22,6 +22,8 @@ func (l *loop) hear(e driver.Event) {
 	case driver.VolumeChanged:
 	case driver.OffersChanged:
 		l.lookAtHosts()
+	case driver.HostLeaving:
+		l.tell(Event{Kind: EventHost, Host: e.Host, Text: e.Why})
 	}
 }
 
