@@ -17,6 +17,8 @@ import (
 type Platform struct {
 	// Image runs a shell command given as Spec.Cmd; empty when the driver needs none.
 	Image string
+	// Checks says that the driver runs health checks beside its tasks.
+	Checks bool
 	// Open connects to the machines, the same ones each time. The suite closes what it opens.
 	Open func(t *testing.T) driver.Driver
 }
@@ -45,9 +47,16 @@ func Run(t *testing.T, setup func(t *testing.T) Platform) {
 		{"reconciliation answers for every task", reconcileAnswers},
 		{"another framework is turned away", foreignFramework},
 		{"a host without power", hostWithoutPower},
+		{"a volume is made for one instance", volumeIsReserved},
+		{"a volume is destroyed with everything in it", volumeIsDestroyed},
+		{"a volume in use is not destroyed", volumeInUseStays},
+		{"volumes outlive the driver", volumesOutliveDriver},
+		{"a task sees its environment", environment},
+		{"checks beside the task tell how it is", checksBeside},
+		{"gpus are counted", gpus},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := &session{t: t, platform: setup(t)}
+			s := &session{t: t, platform: setup(t), volumes: map[string]string{}}
 			s.open()
 			defer s.end()
 			test.run(t, s)
@@ -62,6 +71,7 @@ type session struct {
 	framework string
 	driver.Driver
 	launched []driver.Spec
+	volumes  map[string]string // those that were made, each with its host
 }
 
 func (s *session) open() {
@@ -93,6 +103,9 @@ func (s *session) end() {
 	for _, spec := range s.launched {
 		_ = s.Kill(s.t.Context(), spec.Task, 0)
 		s.awaitStatus(spec.Task, app.TaskState.Terminal)
+	}
+	for volume, host := range s.volumes {
+		s.destroy(volume, host)
 	}
 	if err := s.Close(); err != nil {
 		s.t.Errorf("close: %v", err)
@@ -127,8 +140,12 @@ func (s *session) offers() []place.Offer {
 	return offers
 }
 
+// launch starts a task, in a volume that is made before if it names one.
 func (s *session) launch(spec driver.Spec) driver.Spec {
 	s.t.Helper()
+	if spec.Volume != "" {
+		s.reserve(spec)
+	}
 	if err := s.Launch(s.t.Context(), spec); err != nil {
 		s.t.Fatalf("launch: %v", err)
 	}
@@ -186,15 +203,12 @@ func (s *session) mustRefuse(spec driver.Spec, word string) {
 	}
 }
 
-// runs is a task that goes on until it is asked to end.
-const runs = `trap 'exit 0' TERM; echo up; while :; do sleep 1 & wait $!; done`
-
 func offersShrink(t *testing.T, s *session) {
 	before := s.offers()
 	if !slices.IsSortedFunc(before, func(a, b place.Offer) int { return strings.Compare(a.Host, b.Host) }) {
 		t.Errorf("offers are not sorted by host: %v", before)
 	}
-	spec := s.spec("1", 1, runs)
+	spec := s.spec("1", 1, Runs)
 	spec.Ports = []int{before[0].Ports[0].Begin}
 	s.launch(spec)
 	s.await(spec.Task, app.TaskRunning)
@@ -215,13 +229,13 @@ func offersShrink(t *testing.T, s *session) {
 }
 
 func endsByItself(_ *testing.T, s *session) {
-	spec := s.launch(s.spec("1", 1, `exit 0`))
+	spec := s.launch(s.spec("1", 1, Ends))
 	s.await(spec.Task, app.TaskRunning)
 	s.await(spec.Task, app.TaskFinished)
 }
 
 func failureSaysWhy(t *testing.T, s *session) {
-	spec := s.launch(s.spec("1", 1, `echo the disk is made of cheese; exit 3`))
+	spec := s.launch(s.spec("1", 1, Fails))
 	status := s.await(spec.Task, app.TaskFailed)
 	for _, want := range []string{"3", "the disk is made of cheese"} {
 		if !strings.Contains(status.Message, want) {
@@ -231,7 +245,7 @@ func failureSaysWhy(t *testing.T, s *session) {
 }
 
 func launchTwice(t *testing.T, s *session) {
-	spec := s.spec("1", 1, `echo started >>starts; `+runs)
+	spec := s.spec("1", 1, CountsStarts)
 	spec.Volume = "launch-twice"
 	s.launch(spec)
 	if err := s.Launch(t.Context(), spec); err != nil {
@@ -246,49 +260,49 @@ func launchTwice(t *testing.T, s *session) {
 		t.Fatalf("kill: %v", err)
 	}
 	s.await(spec.Task, app.TaskKilled)
-	next := s.spec("1", 2, `test "$(grep -c started starts)" = 1`)
+	next := s.spec("1", 2, StartedOnce)
 	next.Volume = spec.Volume
 	s.launch(next)
 	s.await(next.Task, app.TaskFinished)
 }
 
 func volumeStays(t *testing.T, s *session) {
-	first := s.spec("1", 1, `echo kept >file`)
+	first := s.spec("1", 1, Keeps)
 	first.Volume = "stays"
 	s.launch(first)
 	s.await(first.Task, app.TaskFinished)
 	if !slices.Contains(s.offers()[0].Volumes, first.Volume) {
 		t.Errorf("the offer does not name the volume: %v", s.offers()[0].Volumes)
 	}
-	second := s.spec("1", 2, `test "$(cat file)" = kept && test "$PWD" = "$MESOS_SANDBOX"`)
+	second := s.spec("1", 2, FindsKept)
 	second.Volume = first.Volume
 	s.launch(second)
 	s.await(second.Task, app.TaskFinished)
 }
 
 func volumeIsExclusive(_ *testing.T, s *session) {
-	first := s.spec("1", 1, runs)
+	first := s.spec("1", 1, Runs)
 	first.Volume = "exclusive"
 	s.launch(first)
 	s.await(first.Task, app.TaskRunning)
-	second := s.spec("1", 2, runs)
+	second := s.spec("1", 2, Runs)
 	second.Volume = first.Volume
 	s.mustRefuse(second, "in use")
 }
 
 func refusals(t *testing.T, s *session) {
-	used := s.spec("1", 1, runs)
+	used := s.spec("1", 1, Runs)
 	used.Ports = []int{s.offers()[0].Ports[0].Begin}
 	s.launch(used)
 	s.await(used.Task, app.TaskRunning)
 
-	port := s.spec("2", 1, runs)
+	port := s.spec("2", 1, Runs)
 	port.Ports = used.Ports
 	s.mustRefuse(port, "port")
-	big := s.spec("3", 1, runs)
+	big := s.spec("3", 1, Runs)
 	big.Resources.Mem = 1e9
 	s.mustRefuse(big, "mem")
-	nowhere := s.spec("4", 1, runs)
+	nowhere := s.spec("4", 1, Runs)
 	nowhere.Host = "nowhere"
 	s.mustRefuse(nowhere, "nowhere")
 	empty := s.spec("5", 1, "")
@@ -303,7 +317,7 @@ func refusals(t *testing.T, s *session) {
 }
 
 func killIsPolite(t *testing.T, s *session) {
-	spec := s.spec("1", 1, `trap 'echo bye >farewell; exit 0' TERM; while :; do sleep 1 & wait $!; done`)
+	spec := s.spec("1", 1, SaysFarewell)
 	spec.Volume = "polite"
 	s.launch(spec)
 	s.await(spec.Task, app.TaskRunning)
@@ -311,14 +325,14 @@ func killIsPolite(t *testing.T, s *session) {
 		t.Fatalf("kill: %v", err)
 	}
 	s.await(spec.Task, app.TaskKilled)
-	next := s.spec("1", 2, `test -f farewell`)
+	next := s.spec("1", 2, FindsFarewell)
 	next.Volume = spec.Volume
 	s.launch(next)
 	s.await(next.Task, app.TaskFinished)
 }
 
 func killInsists(t *testing.T, s *session) {
-	spec := s.spec("1", 1, `trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & while :; do sleep 1; done`)
+	spec := s.spec("1", 1, Insists)
 	s.launch(spec)
 	s.await(spec.Task, app.TaskRunning)
 	if err := s.Kill(t.Context(), spec.Task, 200*time.Millisecond); err != nil {
@@ -328,13 +342,13 @@ func killInsists(t *testing.T, s *session) {
 }
 
 func killAnswers(t *testing.T, s *session) {
-	unknown := s.spec("9", 7, runs)
+	unknown := s.spec("9", 7, Runs)
 	if err := s.Kill(t.Context(), unknown.Task, 0); err != nil {
 		t.Fatalf("kill of an unknown task: %v", err)
 	}
 	s.await(unknown.Task, app.TaskGone)
 
-	ended := s.launch(s.spec("1", 1, `exit 0`))
+	ended := s.launch(s.spec("1", 1, Ends))
 	s.awaitStatus(ended.Task, app.TaskState.Terminal)
 	if err := s.Kill(t.Context(), ended.Task, 0); err != nil {
 		t.Fatalf("kill of an ended task: %v", err)
@@ -343,7 +357,7 @@ func killAnswers(t *testing.T, s *session) {
 }
 
 func tasksOutliveDriver(t *testing.T, s *session) {
-	spec := s.launch(s.spec("1", 1, runs))
+	spec := s.launch(s.spec("1", 1, Runs))
 	s.await(spec.Task, app.TaskRunning)
 	s.reopen()
 	if err := s.Reconcile(t.Context(), []driver.Known{{Task: spec.Task, Host: spec.Host}}); err != nil {
@@ -357,7 +371,7 @@ func tasksOutliveDriver(t *testing.T, s *session) {
 }
 
 func statusComesAgain(t *testing.T, s *session) {
-	spec := s.launch(s.spec("1", 1, `exit 0`))
+	spec := s.launch(s.spec("1", 1, Ends))
 	first := s.awaitStatus(spec.Task, app.TaskState.Terminal) // not acknowledged
 	s.reopen()
 	second := s.await(spec.Task, app.TaskFinished)
@@ -372,9 +386,9 @@ func statusComesAgain(t *testing.T, s *session) {
 }
 
 func reconcileAnswers(t *testing.T, s *session) {
-	running := s.launch(s.spec("1", 1, runs))
+	running := s.launch(s.spec("1", 1, Runs))
 	s.await(running.Task, app.TaskRunning)
-	never := s.spec("2", 1, runs)
+	never := s.spec("2", 1, Runs)
 	if err := s.Reconcile(t.Context(), []driver.Known{{Task: never.Task, Host: never.Host}}); err != nil {
 		t.Fatalf("reconcile: %v", err)
 	}
@@ -392,7 +406,7 @@ func reconcileAnswers(t *testing.T, s *session) {
 }
 
 func foreignFramework(t *testing.T, s *session) {
-	spec := s.spec("1", 1, runs)
+	spec := s.spec("1", 1, Runs)
 	spec.Volume = "owned"
 	s.launch(spec)
 	if _, err := s.Subscribe(t.Context(), "somebody-else"); err == nil {
@@ -411,7 +425,7 @@ func hostWithoutPower(t *testing.T, s *session) {
 	if !ok {
 		return // its hosts have no switch
 	}
-	spec := s.spec("1", 1, runs)
+	spec := s.spec("1", 1, Runs)
 	spec.Volume = "power"
 	s.launch(spec)
 	s.await(spec.Task, app.TaskRunning)
