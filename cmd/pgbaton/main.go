@@ -71,7 +71,7 @@ Begin with:  pgbaton up        everything on this machine
 	}
 	root.SetVersionTemplate("pgbaton {{.Version}} (compatible with Patroni " + agent.Version + ")\n")
 	root.AddGroup(&cobra.Group{ID: "programs", Title: "Programs:"}, &cobra.Group{ID: ctl.Group, Title: "Operator commands, as those of patronictl:"})
-	programs := []*cobra.Command{upCommand(), agentCommand(), etcdCommand(), hostCommand(), guardCommand()}
+	programs := []*cobra.Command{upCommand(), agentCommand(), schedulerCommand(), etcdCommand(), hostCommand(), guardCommand()}
 	for _, c := range append(programs, configureCommands()...) {
 		c.GroupID = "programs"
 		root.AddCommand(c)

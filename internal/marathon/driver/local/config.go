@@ -35,6 +35,10 @@ type Host struct {
 	Resources  place.Resources
 	Ports      place.Ranges // the widest range is for any task, the others for who asks for the number
 	Attributes map[string]string
+	// Region and Zone are where it stands, as constraints see it (@region, @zone); Roles are those its resources are kept
+	// for, none for everybody.
+	Region, Zone string
+	Roles        []string
 }
 
 // Image maps container images to a command of this machine.
