@@ -20,7 +20,7 @@ const module = "github.com/pgbaton/pgbaton/"
 // floor only where sharedRooms says so.
 func floors() [][]string {
 	return [][]string{
-		0: {"wal", "cluster", "guc", "secret", "marathon/app"},
+		0: {"wal", "cluster", "guc", "secret", "marathon/app", "marathon/driver/mesos/wire"},
 		1: {"ha", "quorum", "slots", "route", "health", "marathon/deploy", "marathon/place"},
 		2: {
 			"kv", "kv/etcd3", "kv/memory", "kv/embedded", "dcs", "postgres", "process", "guard", "watchdog", "callback", "service", "client", "tlsfiles", "psql", "haproxy", "config", "clock", "logs",
