@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.build=$(VERSION)
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test check lint fmt golden race sim fuzz install dist check-dist bench-failover bench-rest corpus demo bench-freeze bench-sync chaos chaos-mixed clean
+.PHONY: help build image run test check lint fmt golden race sim fuzz install dist check-dist bench-failover bench-rest corpus demo bench-freeze bench-sync chaos chaos-mixed clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ fuzz: ## fuzz every parser for ten seconds: FUZZ="internal/guc internal/dcs" for
 install: build ## install the program, its other names patroni and patronictl, manual, completions and systemd unit: DESTDIR= PREFIX=/usr/local
 	@rm -rf bin/texts && VERSION=$(VERSION) scripts/texts.sh bin/texts
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install.sh bin/pgbaton bin/texts
+
+image: build ## build the container image, tagged pgbaton:latest and patroni:latest: TAG=latest BASE=debian:bookworm-slim (or debootstrap, where no registry is)
+	@scripts/image.sh $${TAG:-latest}
 
 dist: ## build packages and archives for amd64 and arm64 into dist/, the same bytes for the same commit
 	@scripts/dist.sh dist
