@@ -60,8 +60,8 @@ func (v *view) gate(target Instance, why occasion, now time.Time) string {
 	if v.paused(members) {
 		return "the cluster is paused"
 	}
-	if lone := v.want <= 1 && len(v.others(target, Instance.Live)) == 0; lone {
-		return "" // its end is an outage at any time
+	if v.lone(target) {
+		return ""
 	}
 	if !v.fresh(now) {
 		return "the members have to be asked for their roles first"
@@ -80,6 +80,11 @@ func (v *view) gate(target Instance, why occasion, now time.Time) string {
 		return nobody
 	}
 	return ""
+}
+
+// lone reports whether the member is all of its cluster: its end is an outage at any time.
+func (v *view) lone(i Instance) bool {
+	return v.want <= 1 && len(v.others(i, Instance.Live)) == 0
 }
 
 // busy says what is being done to the cluster at this moment.

@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
@@ -10,8 +11,9 @@ import (
 // grow launches more members: first those that have a volume to return to, the old leader before the others, then the
 // one that was stopped last, for its data is the newest. New members have to copy everything.
 func (p *planner) grow(v view, missing int) {
+	p.queued(v, missing, app.At(v.since), time.Time{})
 	back := v.with(func(i Instance) bool {
-		return i.Goal == GoalSuspended && !i.Live() && i.Stopping == nil && !v.state.Down[i.Host]
+		return i.Goal == GoalSuspended && !i.Live() && i.Stopping == nil && !v.state.Down[i.Host] && !v.draining(i)
 	})
 	slices.SortStableFunc(back, func(a, b Instance) int {
 		return cmp.Or(ledFirst(a, b), cmp.Compare(b.EndedAt, a.EndedAt))

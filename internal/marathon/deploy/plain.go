@@ -13,22 +13,22 @@ import (
 
 // plain decides about an app that is no database, as Marathon would.
 func (p *planner) plain(v view) {
+	p.wipe(v)
 	p.clearGone(v)
 	if v.halted {
 		for _, i := range v.with(func(i Instance) bool { return i.Live() && i.Stopping == nil }) {
-			p.do(Stop{Instance: i.ID, Goal: i.Goal, Cause: "everything is being stopped"})
+			p.stop(v, i, i.Goal, "everything is being stopped")
 		}
 		return
 	}
+	p.killPlain(v)
 	p.stopUnhealthy(v)
 	active := p.active(v)
 	if v.held {
-		p.relaunchPlain(v, active)
-		return
+		v.want = len(active) // neither more nor fewer before its turn
 	}
-	rolling := v.restart && v.want > 0 && slices.ContainsFunc(active, func(i Instance) bool { return i.outdated(v.def) })
 	switch {
-	case rolling:
+	case v.want > 0 && slices.ContainsFunc(active, v.stale):
 		p.roll(v, active)
 		return
 	case len(active) > v.want:
@@ -46,19 +46,33 @@ func (p *planner) clearGone(v view) {
 	for _, i := range v.instances {
 		switch {
 		case i.Goal == GoalRunning || i.Stopping != nil:
+		case i.killed():
+			p.stop(v, i, i.Goal, i.Kill.Cause)
 		case i.Live() && !i.Unreachable():
-			p.do(Stop{Instance: i.ID, Goal: i.Goal, Cause: "it is not wanted any more"})
+			p.stop(v, i, i.Goal, "it is not wanted any more")
 		case i.Goal == GoalGone && !i.Live():
 			p.do(Forget{Instance: i.ID})
 		}
 	}
 }
 
+// stop ends a task of a plain app. The rest of the plan is made as if that were under way.
+func (p *planner) stop(v view, i Instance, goal Goal, cause string) {
+	p.do(Stop{Instance: i.ID, Goal: goal, Cause: cause})
+	n, found := slices.BinarySearchFunc(v.instances, i.ID, func(i Instance, id app.InstanceID) int { return strings.Compare(string(i.ID), string(id)) })
+	if found {
+		v.instances[n].Goal, v.instances[n].Stopping = goal, &Stopping{At: app.At(p.now), Cause: cause}
+	}
+}
+
 // stopUnhealthy ends tasks that failed their health check too often. They are launched again like any that ended.
 func (p *planner) stopUnhealthy(v view) {
-	for _, i := range v.running() {
-		if why := v.state.Health[i.ID].Kill; why != "" && i.running() {
-			p.do(Stop{Instance: i.ID, Goal: GoalRunning, Cause: why})
+	for _, i := range v.instances {
+		if i.Goal != GoalRunning || !i.running() {
+			continue
+		}
+		if why := v.state.Health[i.ID].Kill; why != "" {
+			p.stop(v, i, GoalRunning, why)
 		}
 	}
 }
@@ -66,35 +80,47 @@ func (p *planner) stopUnhealthy(v view) {
 // active are the instances that count. One that is unreachable for longer than the definition allows is replaced, and
 // later given up for good.
 func (p *planner) active(v view) []Instance {
-	var active []Instance
-	for _, i := range v.running() {
-		if v.def.UnreachableStrategy.Disabled || v.resident || !i.Unreachable() || !v.defined {
-			active = append(active, i)
+	active := make([]Instance, 0, len(v.instances))
+	for _, i := range v.instances {
+		if i.Goal != GoalRunning {
 			continue
 		}
-		inactive := i.UnreachableSince.Time().Add(time.Duration(v.def.UnreachableStrategy.InactiveAfterSeconds) * time.Second)
-		expunged := i.UnreachableSince.Time().Add(time.Duration(v.def.UnreachableStrategy.ExpungeAfterSeconds) * time.Second)
+		inactive, expunged, limited := v.limits(i)
 		switch {
+		case !limited:
+			active = append(active, i)
 		case p.now.Before(inactive):
 			p.wake(inactive)
 			active = append(active, i)
 		case p.now.Before(expunged):
 			p.wake(expunged)
 		default:
-			p.do(Stop{Instance: i.ID, Goal: GoalGone, Cause: "its host was unreachable for too long"})
+			p.stop(v, i, GoalGone, "its host was unreachable for too long")
 		}
 	}
 	return active
 }
 
-// release gives an instance up: its place goes with it, unless it has a volume.
+// limits are the times at which an unreachable instance is replaced, and given up for good; false where it is waited for as
+// long as it takes.
+func (v *view) limits(i Instance) (inactive, expunged time.Time, limited bool) {
+	if !i.Unreachable() || v.def.UnreachableStrategy.Disabled || v.resident || !v.defined {
+		return time.Time{}, time.Time{}, false
+	}
+	after := func(seconds int) time.Time {
+		return i.UnreachableSince.Time().Add(time.Duration(seconds) * time.Second)
+	}
+	return after(v.def.UnreachableStrategy.InactiveAfterSeconds), after(v.def.UnreachableStrategy.ExpungeAfterSeconds), true
+}
+
+// release gives an instance up: its place goes with it, unless it has a volume that something was ever written to.
 func (p *planner) release(v view, i Instance, cause string) {
 	goal := GoalGone
 	if v.resident {
-		goal = GoalSuspended
+		goal = givenUp(i)
 	}
 	if i.Live() {
-		p.do(Stop{Instance: i.ID, Goal: goal, Cause: cause})
+		p.stop(v, i, goal, cause)
 		return
 	}
 	p.do(SetGoal{Instance: i.ID, Goal: goal})
@@ -104,7 +130,7 @@ func (p *planner) release(v view, i Instance, cause string) {
 func (p *planner) relaunchPlain(v view, active []Instance) {
 	for _, i := range active {
 		if !i.Live() && i.Stopping == nil && v.defined {
-			p.relaunch(v, i, v.plainPause(i))
+			p.relaunch(v, i, p.plainPause(v, i))
 		}
 	}
 }
@@ -114,13 +140,15 @@ func (p *planner) launchNew(v view, missing int) {
 	if missing <= 0 || !v.defined {
 		return
 	}
-	if after := v.plainPause(Instance{Version: v.def.Version}); p.now.Before(after.end()) {
+	after := p.plainPause(v, Instance{Version: v.def.Version})
+	p.queued(v, missing, app.At(v.since), after.end())
+	if p.now.Before(after.end()) {
 		p.wake(after.end())
 		p.wait(v.id, "", fmt.Sprintf("tasks of this app end too soon; more are launched after a pause of %s", after))
 		return
 	}
 	for _, i := range v.with(func(i Instance) bool { return i.Goal == GoalSuspended && !i.Live() && i.Stopping == nil }) {
-		if missing > 0 && !v.state.Down[i.Host] {
+		if missing > 0 && !v.state.Down[i.Host] && !v.draining(i) {
 			p.do(Launch{App: v.id, Instance: i.ID})
 			missing--
 		}
@@ -131,14 +159,15 @@ func (p *planner) launchNew(v view, missing int) {
 }
 
 // plainPause is what the app waits for before it launches: the failures of all tasks with its present configuration
-// count together.
-func (v *view) plainPause(i Instance) pause {
+// count together, those of a task that runs again until it has run long enough.
+func (p *planner) plainPause(v view, i Instance) pause {
 	if i.outdated(v.def) {
 		return pause{}
 	}
 	failures, last := 0, app.Timestamp(0)
-	for _, x := range v.instances {
-		if x.outdated(v.def) || x.Failures == 0 || x.Live() {
+	for n := range v.instances {
+		x := &v.instances[n]
+		if x.Failures == 0 || x.outdated(v.def) || x.proven(p.now) {
 			continue
 		}
 		failures += x.Failures
@@ -158,10 +187,15 @@ func plainVictims(v view, active []Instance) []Instance {
 			age = -age
 		}
 		return cmp.Or(
-			stateRank(a)-stateRank(b), cmp.Compare(crowd[b.ID], crowd[a.ID]), age, strings.Compare(string(a.ID), string(b.ID)),
+			stateRank(a)-stateRank(b), boolFirst(v.draining(a), v.draining(b)), cmp.Compare(crowd[b.ID], crowd[a.ID]), age, strings.Compare(string(a.ID), string(b.ID)),
 		)
 	})
 	return order
+}
+
+// proven reports whether the task runs and has run long enough to forget what failed before.
+func (i Instance) proven(now time.Time) bool {
+	return i.State == app.TaskRunning && i.StartedAt != 0 && now.Sub(i.StartedAt.Time()) >= provenAfter
 }
 
 // since is from when on the instance was active.

@@ -25,6 +25,7 @@ const (
 
 // postgres decides about a PostgreSQL app. Launches never wait for other members; stops happen one at a time.
 func (p *planner) postgres(v view) {
+	p.wipe(v)
 	before := len(p.plan.Actions)
 	p.changeMembers(v)
 	for _, a := range p.plan.Actions[before:] {
@@ -37,25 +38,39 @@ func (p *planner) postgres(v view) {
 	}
 }
 
-// changeMembers does what the definition, a deployment or a health check asks for.
+// changeMembers does what a person, the definition, a health check, a drain or a deployment asks for, in this order.
 func (p *planner) changeMembers(v view) {
+	if p.killForced(v) {
+		return
+	}
 	if stopping := v.with(Instance.busyStopping); len(stopping) > 0 {
 		p.wait(v.id, stopping[0].ID, "waiting for it to stop: "+stopping[0].Stopping.Cause)
 		return
 	}
-	if p.stopHung(v) || v.held {
-		return
-	}
-	switch running := len(v.running()); {
+	switch {
 	case v.halted:
 		p.stopMembers(v, v.instances, GoalRunning, "everything is being stopped")
-	case v.want == 0:
+	case v.want == 0 && !v.held:
 		p.stopMembers(v, v.instances, GoalSuspended, v.stopCause())
-	case running < v.want:
+	case p.stopHung(v) || p.killMembers(v):
+	case v.held:
+		p.drainMembers(v)
+	default:
+		p.resize(v)
+	}
+}
+
+// resize brings a cluster to its size, then its members off hosts that drain, then to its configuration.
+func (p *planner) resize(v view) {
+	running := len(v.running())
+	if running < v.want {
 		p.grow(v, v.want-running)
+	}
+	switch {
+	case p.stopReturned(v):
 	case running > v.want:
 		p.shrink(v)
-	case p.stopReturned(v):
+	case p.drainMembers(v):
 	case v.restart:
 		p.restartMembers(v)
 	}
@@ -83,44 +98,21 @@ func (p *planner) relaunchMembers(v view) {
 
 func ledFirst(a, b Instance) int { return boolFirst(a.Led, b.Led) }
 
-// stopHung stops a member whose agent has not answered for so long that its health check asks for it.
-func (p *planner) stopHung(v view) bool {
-	for _, i := range v.instances {
-		if why := v.state.Health[i.ID].Kill; why != "" && i.running() {
-			p.do(Stop{Instance: i.ID, Goal: i.Goal, Led: v.leads(i), Cause: why})
-			return true
-		}
-	}
-	return false
-}
-
-// stopReturned stops a member that was given up while its host was away, or whose stop was never finished.
+// stopReturned stops members that are not wanted any more: given up while their host was away, or by a person. It
+// reports whether there are any.
 func (p *planner) stopReturned(v view) bool {
 	surplus := v.with(func(i Instance) bool { return i.Goal != GoalRunning && !i.settled() && !i.Unreachable() })
-	if len(surplus) == 0 {
-		return false
-	}
-	leader, ok := p.leader(v)
-	if !ok {
-		return true
-	}
-	if quiet := silent(surplus, v.roles.Members); len(quiet) > 0 {
-		p.wait(v.id, quiet[0].ID, "it is not wanted any more; waiting for its role before it is stopped")
-		return true
-	}
-	for _, i := range surplus {
-		if i.ID != leader.ID {
-			p.do(Stop{Instance: i.ID, Goal: GoalSuspended, Cause: "it is not wanted any more"})
-			return true
+	for _, i := range v.leaderLast(surplus) {
+		if p.disrupt(v, i, planned, i.Goal, "it is not wanted any more") {
+			break
 		}
 	}
-	p.handOver(v, leader)
-	return true
+	return len(surplus) > 0
 }
 
 // answers gives the roles of the app if they are fresh, else asks for them.
 func (p *planner) answers(v view) (map[app.InstanceID]Member, bool) {
-	if !v.roles.At.IsZero() && p.now.Sub(v.roles.At) <= rolesLast {
+	if v.fresh(p.now) {
 		p.wake(v.roles.At.Add(askPause)) // what is waited for announces itself nowhere else
 		return v.roles.Members, true
 	}

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
@@ -47,7 +48,7 @@ func (p *planner) done(a app.Action) bool {
 
 // allRun reports whether as many tasks run as are wanted, all with the right configuration.
 func (p *planner) allRun(v view, kind app.ActionKind) bool {
-	running := v.running()
+	running := v.counted(p.now)
 	if away := notRunning(running); len(away) > 0 {
 		i := away[0]
 		if i.Live() {
@@ -68,17 +69,21 @@ func (p *planner) allRun(v view, kind app.ActionKind) bool {
 // allServe reports whether the running tasks do what they are there for: a plain one passes its health checks, a
 // PostgreSQL member leads or streams.
 func (p *planner) allServe(v view) bool {
-	running := v.running()
+	running := v.counted(p.now)
 	if len(running) == 0 {
 		return true
 	}
-	if !v.postgres {
-		for _, i := range running {
-			if !v.healthy(i) {
-				p.wait(v.id, i.ID, "waiting for it to pass its health checks")
-				return false
-			}
+	for _, i := range running {
+		switch {
+		case !v.postgres && !v.healthy(i):
+			p.wait(v.id, i.ID, "waiting for it to pass its health checks")
+			return false
+		case !v.ready(i):
+			p.wait(v.id, i.ID, "waiting for it to pass its readiness check")
+			return false
 		}
+	}
+	if !v.postgres {
 		return true
 	}
 	members, ok := p.answers(v)
@@ -98,4 +103,12 @@ func (p *planner) allServe(v view) bool {
 		}
 	}
 	return true
+}
+
+// counted are the instances that are wanted to run, without those that are replaced because their host is unreachable.
+func (v *view) counted(now time.Time) []Instance {
+	return v.with(func(i Instance) bool {
+		inactive, _, limited := v.limits(i)
+		return i.Goal == GoalRunning && (!limited || now.Before(inactive))
+	})
 }

@@ -12,6 +12,10 @@ import (
 // redundancy, and its agent has pauses of its own.
 const postgresMaxDelay = 10 * time.Second
 
+// reserveAfter is how long the driver may take to make a volume before it is asked again, on the same host if that still
+// offers enough.
+const reserveAfter = 20 * time.Second
+
 // delay is the pause after a number of failures in a row.
 func delay(a app.App, failures int) time.Duration {
 	if failures == 0 {
@@ -49,6 +53,16 @@ func (v *view) pauseAfter(i Instance) pause {
 
 // relaunch launches an instance whose task has ended, now or when the pause is over.
 func (p *planner) relaunch(v view, i Instance, after pause) {
+	p.queued(v, 1, i.EndedAt, after.end())
+	if why := v.state.Draining[i.Host]; v.draining(i) && i.Bound {
+		p.wait(v.id, i.ID, "its volume is on a host that is being drained ("+why+"); launched again when that ends")
+		return
+	}
+	if asked := i.ReservedAt.Time().Add(reserveAfter); i.ReservedAt != 0 && !i.Bound && p.now.Before(asked) {
+		p.wake(asked)
+		p.wait(v.id, i.ID, "waiting for its volume on "+i.Host)
+		return
+	}
 	if p.now.Before(after.end()) {
 		p.wake(after.end())
 		p.wait(v.id, i.ID, fmt.Sprintf("%s; failure %d in a row, launched again after a pause of %s", reason(i), i.Failures, after))

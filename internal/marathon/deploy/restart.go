@@ -7,8 +7,11 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
 
-// switchoverPause is how long a refused switchover is not asked for again.
-const switchoverPause = 5 * time.Second
+// switchoverPause is how long a refused switchover is not asked for again at first, switchoverLongest in the end.
+const (
+	switchoverPause   = 5 * time.Second
+	switchoverLongest = time.Minute
+)
 
 // restartMembers gives the members a new configuration, one at a time. Every step waits until the member before streams
 // again, so that a configuration with which nothing starts stops the roll at its first victim.
@@ -50,49 +53,62 @@ func notRunning(list []Instance) []Instance {
 // restartNext restarts the least valuable member that has the old configuration; the leader's turn comes when it is the
 // only one.
 func (p *planner) restartNext(v view, old []Instance, members map[app.InstanceID]Member) {
+	why := planned
 	_, doubt := v.settledLeader(members)
-	leaders := countLeaders(v.running(), members)
-	if doubt != "" && (leaders > 0 || !p.outOfPatience(v)) {
-		p.wait(v.id, "", doubt+"; the next member is restarted when one leads")
-		return
-	}
-	// Where nobody leads nobody can stream, and the new configuration may be what changes that.
-	if behind := v.behind(members); leaders == 1 && len(behind) > 0 {
-		p.wait(v.id, behind[0].ID, "waiting for it to stream before the next member is restarted")
-		return
-	}
-	for _, i := range worstFirst(old, members) {
-		if !members[i.ID].mayLead() {
-			p.do(Stop{Instance: i.ID, Goal: GoalRunning, Cause: "restart with the new configuration"})
+	if doubt != "" {
+		// Where nobody leads nobody can stream, and the new configuration may be what changes that.
+		if why = hopeless; countLeaders(v.running(), members) > 0 || !p.outOfPatience(v) {
+			p.wait(v.id, "", doubt+"; the next member is restarted when one leads")
 			return
 		}
 	}
-	p.restartLeader(v, old[0])
+	if behind := v.behind(members); why == planned && len(behind) > 0 {
+		p.wait(v.id, behind[0].ID, v.behindWhy(behind[0], members))
+		return
+	}
+	if i, major := v.otherMajor(members); major != "" {
+		p.wait(v.id, i.ID, major)
+		return
+	}
+	p.disrupt(v, v.leaderLast(old)[0], why, GoalRunning, "restart with the new configuration")
 }
 
 // behind are the members that have the new configuration and do not serve with it yet.
 func (v *view) behind(members map[app.InstanceID]Member) []Instance {
 	return v.with(func(i Instance) bool {
 		m := members[i.ID]
-		return i.Goal == GoalRunning && !i.outdated(v.def) && !m.Streaming && !m.leads()
+		return i.Goal == GoalRunning && !i.outdated(v.def) && (!m.Streaming && !m.leads() || !v.ready(i))
 	})
 }
 
-// restartLeader hands the lead over and lets the old leader be restarted as a replica. A cluster of one has nobody to
-// hand over to.
-func (p *planner) restartLeader(v view, leader Instance) {
-	if len(v.running()) == 1 {
-		p.do(Stop{Instance: leader.ID, Goal: GoalRunning, Led: true, Cause: "restart with the new configuration"})
-		return
+func (v *view) behindWhy(i Instance, members map[app.InstanceID]Member) string {
+	if m := members[i.ID]; m.Streaming || m.leads() {
+		return "waiting for its readiness check before the next member is restarted"
 	}
-	p.handOver(v, leader)
+	return "waiting for it to stream before the next member is restarted"
 }
 
-// handOver asks for a switchover to the wanted member that is closest to the leader.
+// otherMajor finds a member with the new configuration whose server is of another major version than the leader's: data
+// directories of one do not serve the other, so what has happened to the first must not happen to the rest.
+func (v *view) otherMajor(members map[app.InstanceID]Member) (Instance, string) {
+	leader, doubt := v.settledLeader(members)
+	want := members[leader.ID].ServerMajor
+	if doubt != "" || want == 0 {
+		return Instance{}, ""
+	}
+	for _, i := range v.running() {
+		if got := members[i.ID].ServerMajor; got != 0 && got != want {
+			return i, fmt.Sprintf("it runs PostgreSQL %d and the leader runs %d: no further member is restarted, for a new major version is no "+
+				"rolling change; go back to the former version of the app", got, want)
+		}
+	}
+	return Instance{}, ""
+}
+
+// handOver asks for a switchover to the member that qualifies best.
 func (p *planner) handOver(v view, leader Instance) {
-	members := v.roles.Members
 	asked := v.state.Switchovers[v.id]
-	retry := asked.Failed.Add(switchoverPause)
+	retry := asked.Failed.Add(refusedPause(asked.Refused))
 	switch {
 	case asked.Running:
 		p.wait(v.id, leader.ID, "waiting for the switchover")
@@ -100,13 +116,16 @@ func (p *planner) handOver(v view, leader Instance) {
 		p.wake(retry)
 		p.wait(v.id, leader.ID, "the switchover was refused and is tried again: "+asked.Why)
 	default:
-		order := worstFirst(v.with(func(i Instance) bool {
-			return i.Goal == GoalRunning && i.running() && members[i.ID].Streaming && !members[i.ID].mayLead()
-		}), members)
-		if len(order) == 0 {
-			p.wait(v.id, leader.ID, "no replica streams to which the leader could hand over")
+		candidate, nobody := v.successor(leader, v.roles.Members)
+		if nobody != "" {
+			p.wait(v.id, leader.ID, nobody)
 			return
 		}
-		p.do(Handover{App: v.id, Leader: leader.ID, Candidate: order[len(order)-1].ID})
+		p.do(Handover{App: v.id, Leader: leader.ID, Candidate: candidate.ID})
 	}
+}
+
+// refusedPause is how long a switchover is not asked for again: twice as long after every refusal, up to a minute.
+func refusedPause(refused int) time.Duration {
+	return min(switchoverPause<<min(max(refused-1, 0), 10), switchoverLongest)
 }

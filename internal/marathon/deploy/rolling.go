@@ -4,7 +4,13 @@ import (
 	"slices"
 )
 
-// roll replaces the outdated instances of a plain app within the bounds of its upgrade strategy: never
+// stale reports whether the instance is to be replaced: a deployment gives the app another configuration, or its host is
+// to become empty. What was stopped on such a host and has its volume there waits for the host.
+func (v *view) stale(i Instance) bool {
+	return v.restart && i.outdated(v.def) || v.draining(i) && (i.Live() || !i.Bound)
+}
+
+// roll replaces the stale instances of a plain app within the bounds of its upgrade strategy: never
 // fewer healthy ones than minimumHealthCapacity, never more in all than maximumOverCapacity allows.
 func (p *planner) roll(v view, active []Instance) {
 	lowest, highest := rollBounds(v)
@@ -14,24 +20,47 @@ func (p *planner) roll(v view, active []Instance) {
 		if v.healthy(i) {
 			healthy++
 		}
-		if v.healthy(i) && !i.outdated(v.def) {
-			renewedHealthy++
-		}
-		if i.outdated(v.def) {
+		if v.stale(i) {
 			old = append(old, i)
 			continue
 		}
 		renewed = append(renewed, i)
+		if v.healthy(i) && v.ready(i) {
+			renewedHealthy++
+		}
 	}
 	p.relaunchPlain(v, active) // an ended one takes up the new configuration
 	if !v.resident {
-		p.launchNew(v, min(v.want-len(renewed), highest-len(active)-v.ending()))
+		missing := min(v.want-len(renewed), highest-len(active)-v.ending())
+		p.launchNew(v, v.oneByOne(missing, len(renewed)-renewedHealthy))
 	}
 	// Each renewed instance that is healthy releases an old one, also where the old ones are not well.
 	spare := max(healthy-lowest, len(old)-(v.want-renewedHealthy))
-	for _, i := range p.rollVictims(v, old, renewed, spare) {
-		p.do(Stop{Instance: i.ID, Goal: v.rolledGoal(), Cause: "replaced by an instance with the new configuration"})
+	stopping := len(v.with(Instance.busyStopping))
+	for _, i := range p.rollVictims(v, old, renewed, v.oneByOne(spare, stopping)) {
+		p.stop(v, i, v.rolledGoal(), v.rollCause(i))
 	}
+	for _, i := range old {
+		if !v.restart && i.running() {
+			p.wait(v.id, i.ID, v.drainCause(i)+"; it moves when the others can do without it")
+		}
+	}
+}
+
+// oneByOne is n where a deployment replaces instances. Where only hosts are to become empty, instances move one at a time:
+// nobody waits for it.
+func (v *view) oneByOne(n, underWay int) int {
+	if v.restart {
+		return n
+	}
+	return min(n, max(0, 1-underWay))
+}
+
+func (v *view) rollCause(i Instance) string {
+	if v.restart && i.outdated(v.def) {
+		return "replaced by an instance with the new configuration"
+	}
+	return v.drainCause(i)
 }
 
 // rollBounds are the fewest healthy and the most instances. Where both are the same nothing could move, so there may be
@@ -63,7 +92,7 @@ func (v *view) ending() int {
 	return len(v.with(func(i Instance) bool { return i.Goal != GoalRunning && i.Live() && !i.Unreachable() }))
 }
 
-// rollVictims are the outdated instances to stop now, the unhealthy first. Where each has a volume of its own and none can
+// rollVictims are the stale instances to stop now, the unhealthy first. Where each has a volume of its own and none can
 // be spared, an unhealthy one still can, once everything renewed so far is well.
 func (p *planner) rollVictims(v view, old, renewed []Instance, spare int) []Instance {
 	candidates := slices.DeleteFunc(slices.Clone(old), func(i Instance) bool { return !i.Live() || i.Stopping != nil || i.Unreachable() })
@@ -76,12 +105,13 @@ func (p *planner) rollVictims(v view, old, renewed []Instance, spare int) []Inst
 	return order[:min(max(spare, 0), len(order))]
 }
 
-func (v *view) anyStopping() bool { return len(v.with(Instance.busyStopping)) > 0 }
+func (v *view) anyStopping() bool { return slices.ContainsFunc(v.instances, Instance.busyStopping) }
 
-// healthy reports whether the instance runs and, where the app has health checks that are probed, passes them.
+// healthy reports whether the instance runs and, where the app has health checks of which results are known, passes them.
 func (v *view) healthy(i Instance) bool {
-	if !i.running() {
-		return false
+	if !i.running() || len(v.def.HealthChecks) == 0 {
+		return i.running()
 	}
-	return !Probed(v.def) || v.state.Health[i.ID].Healthy
+	h, known := v.state.Health[i.ID]
+	return h.Healthy || !known && !Probed(v.def)
 }

@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,9 +26,9 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 //	member     INSTANCE leader|streaming|replica|silent primary|standby lag=… state=…
 //	deployment ID Stop:/a;Restart:/b,Scale:/c step=1 at=-10s
 //	health     INSTANCE ok|bad|kill=…
-//	halted, down, unconfirmed, stranger, switchover
+//	halted, down, draining, ready, unconfirmed, stranger, switchover
 //
-// "next" prints the plan.
+// "next" prints the plan, "gate" the verdicts of the gate, "queue" what is to be launched.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/next", func(t *testing.T, path string) {
 		var s State
@@ -40,6 +41,10 @@ func TestScenarios(t *testing.T) {
 				readState(t, &s, d.Input)
 			case "next":
 				return printPlan(Next(s, noon))
+			case "gate":
+				return printGate(s)
+			case "queue":
+				return printQueue(Queue(s, noon))
 			default:
 				t.Fatalf("unknown command %q", d.Cmd)
 			}
@@ -51,6 +56,7 @@ func TestScenarios(t *testing.T) {
 func emptyState() State {
 	return State{
 		Apps: map[app.ID]app.App{}, Roles: map[app.ID]Roles{}, Health: map[app.InstanceID]Health{}, Down: map[string]bool{},
+		Ready: map[app.InstanceID]bool{}, Draining: map[string]string{},
 		Unconfirmed: map[app.InstanceID]bool{}, Strangers: map[app.ID][]app.TaskID{}, Switchovers: map[app.ID]Switchover{},
 	}
 }
@@ -74,17 +80,23 @@ func readState(t *testing.T, s *State, input string) {
 		case "deployment":
 			replace(&s.Deployments, w.deployment(name), func(d app.Deployment) any { return d.ID })
 		case "health":
-			s.Health[app.InstanceID(name)] = Health{Healthy: w.has("ok"), Kill: strings.ReplaceAll(w.text("kill", ""), "_", " ")}
+			s.Health[app.InstanceID(name)] = Health{Healthy: w.has("ok"), Kill: w.sentence("kill", "")}
 		case "halted":
 			s.Halted = newWords(t, []string{"at=" + name}).time("at", "").Time()
 		case "down":
 			s.Down[name] = true
+		case "draining":
+			s.Draining[name] = w.sentence("why", "maintenance")
+		case "stays":
+			delete(s.Draining, name)
+		case "ready":
+			s.Ready[app.InstanceID(name)] = true
 		case "unconfirmed":
 			s.Unconfirmed[app.InstanceID(name)] = true
 		case "stranger":
 			s.Strangers[app.ID(name)] = []app.TaskID{app.TaskID(w.text("task", ""))}
 		case "switchover":
-			s.Switchovers[app.ID(name)] = Switchover{Running: w.has("running"), Failed: w.time("refused", "").Time(), Why: w.text("why", "")}
+			s.Switchovers[app.ID(name)] = Switchover{Running: w.has("running"), Failed: w.time("refused", "").Time(), Why: w.sentence("why", ""), Refused: w.number("times", 0)}
 		default:
 			t.Fatalf("unknown line %q", line)
 		}
@@ -123,6 +135,11 @@ func newWords(t *testing.T, list []string) words {
 func (w words) has(flag string) bool { return slices.Contains(w.flags, flag) }
 
 func (w words) text(key, fallback string) string { return cmp.Or(w.values[key], fallback) }
+
+// sentence is text in which "_" stands for a space.
+func (w words) sentence(key, fallback string) string {
+	return strings.ReplaceAll(w.text(key, fallback), "_", " ")
+}
 
 func (w words) number(key string, fallback int) int {
 	n, err := strconv.Atoi(w.text(key, strconv.Itoa(fallback)))
@@ -179,6 +196,12 @@ func (w words) app(id app.ID) app.App {
 	if by := w.text("groupby", ""); by != "" {
 		a.Constraints = []app.Constraint{{Field: by, Operator: app.OperatorGroupBy}}
 	}
+	if w.has("readiness") {
+		a.ReadinessChecks = []app.ReadinessCheck{{Name: "ready"}}
+	}
+	if w.has("disabled") {
+		a.UnreachableStrategy = app.UnreachableStrategy{Disabled: true}
+	}
 	for dependency := range strings.FieldsSeq(strings.ReplaceAll(w.text("after", ""), ",", " ")) {
 		a.Dependencies = append(a.Dependencies, app.ID(dependency))
 	}
@@ -189,15 +212,23 @@ func (w words) app(id app.ID) app.App {
 func (w words) instance(s *State, id app.InstanceID) Instance {
 	i := Instance{
 		ID: id, App: app.ID(w.text("app", "/pg")), Goal: Goal(w.text("goal", string(GoalRunning))), Incarnation: w.number("incarnation", 1),
-		State: app.TaskState("TASK_" + w.text("state", "RUNNING")), Message: strings.ReplaceAll(w.text("message", ""), "_", " "),
+		State: app.TaskState("TASK_" + w.text("state", "RUNNING")), Message: w.sentence("message", ""),
 		Host: w.text("host", ""), Version: w.time("version", "-1h"), StagedAt: w.time("staged", w.text("started", "-1h")),
 		StartedAt: w.time("started", "-1h"), EndedAt: w.time("ended", ""), UnreachableSince: w.time("since", ""),
 		Failures: w.number("failures", 0), Clean: w.has("clean"), Led: w.has("led"), GraceSeconds: 5,
 	}
 	def, defined := s.Apps[i.App]
 	i.Postgres = def.IsPostgres() || !defined
-	if Resident(def) {
-		i.Volume = string(id)
+	if (Resident(def) || w.has("volume")) && !w.has("novolume") {
+		i.Volume, i.Bound = string(id), true
+	}
+	i.ReservedAt, i.DestroyedAt = w.time("reserved", ""), w.time("destroyed", "")
+	if w.has("new") { // never launched
+		i.Incarnation, i.State, i.StagedAt, i.StartedAt, i.Version = 0, "", 0, 0, 0
+		i.Bound = w.has("bound")
+	}
+	if cause := w.sentence("kill", ""); cause != "" {
+		i.Kill = &Kill{At: app.At(noon), Task: app.NewTaskID(id, w.number("task", i.Incarnation)), Force: w.has("force"), Cause: cause}
 	}
 	if at := w.time("stopping", ""); at != 0 {
 		i.Stopping = &Stopping{At: at, Cause: "as asked"}
@@ -209,7 +240,11 @@ func (w words) instance(s *State, id app.InstanceID) Instance {
 }
 
 func (w words) member(s *State, id app.InstanceID) {
-	m := Member{Role: RoleReplica, Streaming: w.has("streaming"), Lag: int64(w.number("lag", 0)), State: w.text("state", "running")}
+	m := Member{
+		Role: RoleReplica, Streaming: w.has("streaming"), Lag: int64(w.number("lag", 0)), State: w.sentence("state", "running"),
+		Timeline: w.number("timeline", 0), Barred: w.sentence("barred", ""), Paused: w.has("paused"), ServerMajor: w.number("major", 0),
+		Synchronous: w.number("waits", 0), Lenient: w.has("lenient"),
+	}
 	if w.has("primary") {
 		m.Server = ServerPrimary
 	}
@@ -221,6 +256,9 @@ func (w words) member(s *State, id app.InstanceID) {
 	}
 	if w.has("sync") {
 		m.Role = RoleSyncStandby
+	}
+	if w.has("quorum") {
+		m.Role = RoleQuorumStandby
 	}
 	for _, i := range s.Instances {
 		if i.ID != id {
@@ -251,6 +289,29 @@ func (w words) deployment(id string) app.Deployment {
 	}
 	d.AffectedApps = Affected(d.Steps)
 	return d
+}
+
+func printGate(s State) string {
+	var out strings.Builder
+	for _, id := range slices.Sorted(maps.Keys(s.Apps)) {
+		verdicts := Gate(s, id, noon)
+		for _, i := range slices.Sorted(maps.Keys(verdicts)) {
+			fmt.Fprintf(&out, "%s: %s\n", i, cmp.Or(verdicts[i].Why, "open"))
+		}
+	}
+	return cmp.Or(out.String(), "no members\n")
+}
+
+func printQueue(list []app.Queued) string {
+	var out strings.Builder
+	for _, q := range list {
+		fmt.Fprintf(&out, "%s: %d since %s", q.App.ID, q.Count, q.Since.Time().Sub(noon))
+		if q.DelayUntil.Time().After(noon) {
+			fmt.Fprintf(&out, ", not before %s", q.DelayUntil.Time().Sub(noon))
+		}
+		out.WriteByte('\n')
+	}
+	return cmp.Or(out.String(), "nothing\n")
 }
 
 func printPlan(p Plan) string {

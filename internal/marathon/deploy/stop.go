@@ -19,9 +19,9 @@ func (p *planner) stopMembers(v view, all []Instance, goal Goal, cause string) {
 		return
 	}
 	next := order[0]
-	// A suspended member was given up before; a halt does not bring it back.
-	if next.Goal == GoalSuspended {
-		goal = GoalSuspended
+	// A member that was given up before, or is to lose its volume, does not come back by this.
+	if next.Goal != GoalRunning {
+		goal = next.Goal
 	}
 	// The last one to be stopped is the one that was kept for last.
 	led := v.leads(next) || len(left) == 1 && next.Goal == GoalRunning && !slices.ContainsFunc(all, func(i Instance) bool { return i.Led })
@@ -34,7 +34,7 @@ func (p *planner) settleGoals(v view, goal Goal) {
 		return
 	}
 	for _, i := range v.instances {
-		if i.Goal != goal && i.Stopping == nil {
+		if i.Goal == GoalRunning && i.Stopping == nil {
 			p.do(SetGoal{Instance: i.ID, Goal: goal})
 		}
 	}

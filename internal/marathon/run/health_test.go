@@ -139,6 +139,8 @@ func TestFailingDatabaseIsNotKilled(t *testing.T) {
 		w.wantSettled()
 
 		network.set("10.0.0.1:8008", nil)
+		quiet := w.m.on("node1").Instance()
+		w.m.with(func() { w.m.silent[quiet] = true })
 		w.pass(20 * time.Second)
 		if len(w.m.killed()) > 0 {
 			t.Error("killed after two questions without an answer")
@@ -154,7 +156,10 @@ func TestFailingDatabaseIsNotKilled(t *testing.T) {
 func TestGraceOfASilentAgent(t *testing.T) {
 	withChecks(t, func(t *testing.T, w *world, _ *wires) {
 		w.put(checked(cluster(1), "/health", 1))
-		w.pass(50 * time.Second)
+		w.pass(time.Second)
+		quiet := w.m.on("node1").Instance()
+		w.m.with(func() { w.m.silent[quiet] = true })
+		w.pass(49 * time.Second)
 		if len(w.m.killed()) > 0 {
 			t.Error("killed in its grace")
 		}
