@@ -147,7 +147,7 @@ func (p *schedulerPlan) checkDriver() error {
 }
 
 func (p *schedulerPlan) checkAddresses() error {
-	host, port, err := net.SplitHostPort(p.listen)
+	host, _, err := net.SplitHostPort(p.listen)
 	if err != nil {
 		return fmt.Errorf("--listen %q is no address:port such as 127.0.0.1:8080", p.listen)
 	}
@@ -157,7 +157,7 @@ func (p *schedulerPlan) checkAddresses() error {
 		}
 		return nil
 	}
-	host, port, err = net.SplitHostPort(p.advertise)
+	host, port, err := net.SplitHostPort(p.advertise)
 	if ip := net.ParseIP(host); err != nil || host == "" || port == "" || ip != nil && ip.IsUnspecified() {
 		return fmt.Errorf("--advertise %q is no host:port that others could reach", p.advertise)
 	}

@@ -79,6 +79,10 @@ func (d *Driver) argv(s driver.Spec, env map[string]string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if strings.Contains(argv[0], "/") && !filepath.IsAbs(argv[0]) {
+		argv[0] = filepath.Join(env["MESOS_SANDBOX"], argv[0])
+		return argv, nil // whether it can be executed is seen when its files are there
+	}
 	program, err := exec.LookPath(argv[0])
 	if err != nil {
 		return nil, fmt.Errorf("program %s of image %q was not found on this machine", argv[0], s.Image())

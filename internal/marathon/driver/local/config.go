@@ -24,6 +24,8 @@ type Config struct {
 	// Env is given to every task below its own variables. Secrets belong here: it is never stored, printed, or used for
 	// placeholders of a command.
 	Env map[string]string
+	// HostPaths are folders of the machine that the volumes of an app may show; others are refused.
+	HostPaths []string
 	// Aliases are names tasks may use for addresses that no resolver knows, beside those of the hosts.
 	Aliases map[string]string
 }

@@ -15,6 +15,17 @@
 // MESOS_SANDBOX and PGBATON_VOLUME_ROOT, and every absolute state path of the task is meant to lie inside it. Output
 // goes to Dir/logs/<instance>.log, a plain file: a pipe would die with this process, the task must not.
 //
+// Volumes of a definition are folders in that folder, wherever their containerPath lies: a persistent one "data" or "/data"
+// is the folder data in it, a secret is a file there that only the task's user can read. Folders of the machine are shown
+// only where the configuration opens them (Config.HostPaths), by a symbolic link and therefore without regard to mode RO.
+// Files to fetch are brought before the task starts, those of the machine read with the rights of the task, and nothing is
+// written outside of the folder, whatever an archive says.
+//
+// # Health
+//
+// COMMAND checks run in the folder of the task with its environment and user; those of MESOS_HTTP, MESOS_HTTPS and MESOS_TCP
+// ask the address of its host.
+//
 // # Never twice
 //
 // A task runs in a session of its own and outlives this process. What makes that safe is the order of things:

@@ -97,6 +97,7 @@ func (d *Driver) Kill(_ context.Context, id app.TaskID, grace time.Duration) err
 	} else if err := d.change(t, app.TaskKilling, ""); err != nil {
 		return err
 	}
+	t.giveUp(errKilled)
 	d.work.Go(func() { d.terminate(t, deadline) })
 	return nil
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/place"
 )
 
 // Launch implements driver.Driver.
@@ -52,6 +54,9 @@ func (d *Driver) admit(s driver.Spec) (Host, error) {
 	if err := d.checkVolume(s); err != nil {
 		return Host{}, err
 	}
+	if err := d.checkVolumes(s); err != nil {
+		return Host{}, err
+	}
 	return h, d.checkRoom(s, h)
 }
 
@@ -85,8 +90,8 @@ func isDir(path string) bool {
 // checkRoom makes sure that the host has what the task takes.
 func (d *Driver) checkRoom(s driver.Spec, h Host) error {
 	offer := d.offer(h)
-	if !offer.Free.Covers(s.Resources) {
-		return fmt.Errorf("host %s has not enough cpus, mem or disk left", h.Name)
+	if missing := lacking(offer.Free, s.Resources); missing != "" {
+		return fmt.Errorf("host %s has not enough %s left", h.Name, missing)
 	}
 	for _, port := range s.HostPorts() {
 		if !offer.Ports.Contains(port) {
@@ -104,13 +109,32 @@ func (d *Driver) checkRoom(s driver.Spec, h Host) error {
 	return nil
 }
 
+// lacking names the resources of which there is less than wanted.
+func lacking(free, want place.Resources) string {
+	var names []string
+	for _, part := range []struct {
+		name       string
+		free, want place.Resources
+	}{
+		{"cpus", place.Resources{CPUs: free.CPUs}, place.Resources{CPUs: want.CPUs}},
+		{"mem", place.Resources{Mem: free.Mem}, place.Resources{Mem: want.Mem}},
+		{"disk", place.Resources{Disk: free.Disk}, place.Resources{Disk: want.Disk}},
+		{"gpus", place.Resources{GPUs: free.GPUs}, place.Resources{GPUs: want.GPUs}},
+	} {
+		if !part.free.Covers(part.want) {
+			names = append(names, part.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 func (v volumeRecord) holds(port int) bool { return slices.Contains(v.Ports, port) }
 
 // launch starts the task in the order the package comment explains.
 func (d *Driver) launch(s driver.Spec, h Host) error {
 	rec := record{
 		Task: s.Task, Instance: s.Instance, Host: s.Host, Volume: s.Volume, Ports: s.HostPorts(), Resources: s.Resources,
-		Status: status{State: app.TaskStaging, Time: time.Now().UTC(), Acked: true},
+		Status: status{State: app.TaskStaging, Time: time.Now().UTC(), Acked: true}, Checks: checksOf(s, h),
 	}
 	env := d.visible(s, h, d.dir.work(rec))
 	argv, err := d.argv(s, env)
@@ -118,26 +142,46 @@ func (d *Driver) launch(s driver.Spec, h Host) error {
 		return err
 	}
 	_, known := d.volumes[s.Volume]
-	t := &handle{rec: rec, done: make(chan struct{})}
-	if err := d.fork(s, t, argv, d.environ(env)); err != nil {
+	t := &handle{rec: rec, done: make(chan struct{}), environ: d.environ(env)}
+	if err := d.begin(s, t, argv); err != nil {
 		if !known {
 			d.dropVolume(s.Volume)
 		}
 		return err
 	}
-	d.tasks[s.Task] = t
-	d.work.Go(func() { d.watch(t) })
-	// It runs and is recorded with its process; should this record fail the status is only late.
-	d.report("record task", d.change(t, app.TaskRunning, ""))
 	return nil
 }
 
-// fork makes the folder and the process of a task. When it fails neither a process nor a record of the task is left.
-func (d *Driver) fork(s driver.Spec, t *handle, argv, environ []string) error {
+// begin makes the folder of a task and starts it, now or when its files are there.
+func (d *Driver) begin(s driver.Spec, t *handle, argv []string) error {
 	if err := d.prepare(s, t.rec); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(d.dir.logFile(s.Instance), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err := d.furnish(s, d.dir.work(t.rec)); err != nil {
+		return err
+	}
+	if len(s.App.Fetch) > 0 {
+		return d.startFetching(s, t, argv)
+	}
+	if err := d.fork(s.Instance, t, argv); err != nil {
+		return err
+	}
+	d.tasks[s.Task] = t
+	d.started(t)
+	return nil
+}
+
+// started makes it known that a task runs.
+func (d *Driver) started(t *handle) {
+	d.work.Go(func() { d.watch(t) })
+	defer d.work.Go(func() { d.watchHealth(t) })
+	// It runs and is recorded with its process; should this record fail the status is only late.
+	d.report("record task", d.change(t, app.TaskRunning, ""))
+}
+
+// fork makes the process of a task. When it fails neither a process nor a record of the task is left.
+func (d *Driver) fork(instance app.InstanceID, t *handle, argv []string) error {
+	log, err := os.OpenFile(d.dir.logFile(instance), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
@@ -150,13 +194,13 @@ func (d *Driver) fork(s driver.Spec, t *handle, argv, environ []string) error {
 	if err := d.write(t); err != nil {
 		return err
 	}
-	cmd := command{argv: argv, env: environ, dir: d.dir.work(t.rec), log: log, credential: d.cfg.Credential}
+	cmd := command{argv: argv, env: t.environ, dir: d.dir.work(t.rec), log: log, credential: d.cfg.Credential}
 	t.proc, err = cmd.start(d.boot, func(id identity) error {
 		t.rec.Process = id
 		return d.write(t)
 	})
 	if err != nil {
-		return errors.Join(err, os.Remove(d.dir.task(s.Task)))
+		return errors.Join(err, os.Remove(d.dir.task(t.rec.Task)))
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ type Driver struct {
 	events *queue
 	work   sync.WaitGroup
 	closed chan struct{}
+	life   context.Context         //nolint:containedctx // of what is done in the background; ends with Close
+	end    context.CancelCauseFunc // of life
 
 	mu       sync.Mutex // guards what follows, and every write to the folder
 	tasks    map[app.TaskID]*handle
@@ -43,6 +45,10 @@ type handle struct {
 	rec  record
 	proc *held         // nil once the main process has ended
 	done chan struct{} // closed when the main process has ended
+	// environ is what the task was started with.
+	environ []string
+	// abandon ends the fetching of files before the task; nil when none are fetched.
+	abandon context.CancelCauseFunc
 }
 
 var (
@@ -67,6 +73,7 @@ func Open(cfg Config, log *slog.Logger) (*Driver, error) {
 		cfg: cfg, log: log, dir: folder(dir), events: newQueue(), closed: make(chan struct{}),
 		tasks: map[app.TaskID]*handle{}, stopped: map[string]bool{}, clearing: map[string]int{}, taken: map[string]map[int]bool{},
 	}
+	d.life, d.end = context.WithCancelCause(context.Background())
 	if d.lock, err = lockFile(d.dir.lock()); err != nil {
 		return nil, err
 	}
@@ -124,6 +131,7 @@ func (d *Driver) Events() <-chan driver.Event { return d.events.out }
 // Close implements driver.Driver. A kill under way stays recorded and is finished by the next driver.
 func (d *Driver) Close() error {
 	close(d.closed)
+	d.end(errClosed)
 	d.mu.Lock()
 	for _, t := range d.tasks {
 		if t.proc != nil {

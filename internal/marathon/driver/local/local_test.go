@@ -16,7 +16,7 @@ import (
 func TestContract(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.Platform {
 		cfg := testConfig(t)
-		return drivertest.Platform{Open: func(t *testing.T) driver.Driver { return open(t, cfg) }}
+		return drivertest.Platform{Checks: true, Open: func(t *testing.T) driver.Driver { return open(t, cfg) }}
 	})
 }
 
@@ -28,7 +28,7 @@ func testConfig(t *testing.T) Config {
 	for i := range 2 {
 		cfg.Hosts = append(cfg.Hosts, Host{
 			Name: fmt.Sprintf("node%d", i+1), Address: fmt.Sprintf("127.3.%d.%d", os.Getpid()%250, i+1),
-			Resources: place.Resources{CPUs: 4, Mem: 8192, Disk: 100000},
+			Resources: place.Resources{CPUs: 4, Mem: 8192, Disk: 100000, GPUs: 2},
 			Ports:     place.Ranges{{Begin: 5432, End: 5432}, {Begin: 31000, End: 31999}},
 		})
 	}

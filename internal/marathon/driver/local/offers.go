@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ func (d *Driver) Offers(context.Context) ([]place.Offer, error) {
 func (d *Driver) offer(h Host) place.Offer {
 	o := place.Offer{
 		ID: h.Name, Host: h.Name, Address: h.Address, AgentID: "local-" + h.Name,
-		Free: h.Resources, Ports: h.Ports, Attributes: h.Attributes,
+		Free: h.Resources, Ports: h.Ports, Attributes: h.attributes(),
 	}
 	var ours []int
 	for _, t := range d.tasks {
@@ -46,6 +47,21 @@ func (d *Driver) offer(h Host) place.Offer {
 	slices.Sort(o.Volumes)
 	o.Ports = o.Ports.Without(d.busyPorts(h, ours)...)
 	return o
+}
+
+// attributes are what constraints see of a host; where it stands has two names each.
+func (h Host) attributes() map[string]string {
+	all := maps.Clone(h.Attributes)
+	for name, value := range map[string]string{"region": h.Region, "zone": h.Zone} {
+		if value == "" {
+			continue
+		}
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[name], all["@"+name] = value, value
+	}
+	return all
 }
 
 // busyPorts are ports that programs we know nothing of listen on: of the single ports all are looked at, of the others

@@ -79,6 +79,7 @@ func (d *Driver) cutPower(name string) error {
 	for _, t := range d.tasks {
 		if t.rec.Host == name && !t.rec.Status.State.Terminal() {
 			live = append(live, t)
+			t.giveUp(errNoPower)
 			mains = append(mains, t.rec.Process)
 			dirs = append(dirs, d.dir.work(t.rec))
 		}

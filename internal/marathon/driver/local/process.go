@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ type held struct {
 
 	id     identity
 	closed chan struct{}
+	once   sync.Once
 }
 
 // hold gets a handle on a running process, whatever it is.
@@ -72,7 +74,10 @@ func (p *held) wait(deadline time.Time) error {
 	}
 }
 
+// close lets go of the process. Its end and that of the driver may both do so.
 func (p *held) close() {
-	close(p.closed)
-	_ = p.Close() // nothing was written
+	p.once.Do(func() {
+		close(p.closed)
+		_ = p.Close() // nothing was written
+	})
 }

@@ -29,6 +29,8 @@ type record struct {
 	LogOffset int64      `json:"log_offset"` // where this incarnation's part of the log begins
 	Kill      *killOrder `json:"kill,omitempty"`
 	Status    status     `json:"status"`
+	// Checks run beside the task.
+	Checks []check `json:"checks,omitempty"`
 }
 
 // killOrder is a kill under way, finished by the next driver when this one dies.
@@ -43,13 +45,14 @@ type status struct {
 	Message string        `json:"message,omitempty"`
 	Time    time.Time     `json:"time"`
 	Acked   bool          `json:"acked"`
+	Healthy *bool         `json:"healthy,omitempty"` // of a running task
 }
 
 // wire is the status in the form the scheduler gets.
 func (r record) wire() driver.Status {
 	return driver.Status{
 		ID: fmt.Sprintf("%s#%d", r.Task, r.Status.Seq), Task: r.Task, State: r.Status.State, Host: r.Host,
-		Message: r.Status.Message, Time: r.Status.Time,
+		Message: r.Status.Message, Time: r.Status.Time, Healthy: r.Status.Healthy,
 	}
 }
 

@@ -91,7 +91,9 @@ func (d *Driver) resumeProcess(t *handle, id identity) error {
 	}
 	t.proc, t.rec.Process = proc, id
 	d.log.Info("task adopted", slog.String("task", string(t.rec.Task)), slog.Int("pid", id.PID))
+	t.environ = environOf(id.PID)
 	d.work.Go(func() { d.watch(t) })
+	defer d.work.Go(func() { d.watchHealth(t) }) // once it is known to run
 	if kill := t.rec.Kill; kill != nil {
 		d.work.Go(func() { d.terminate(t, kill.Deadline) })
 	}

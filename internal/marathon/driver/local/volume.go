@@ -54,6 +54,9 @@ func plainName(volume string) error {
 
 // makeVolume makes the folder and then records it, so that a recorded volume without a folder is known to be lost.
 func (d *Driver) makeVolume(id string, v volumeRecord) error {
+	if content, err := os.ReadDir(d.dir.volume(id)); err == nil && len(content) > 0 && d.volumes[id].Host == "" {
+		return fmt.Errorf("make volume: %s holds something that nobody recorded; move it away", d.dir.volume(id))
+	}
 	if err := d.cfg.mkdirOwned(d.dir.volume(id)); err != nil {
 		return fmt.Errorf("make volume: %w", err)
 	}
