@@ -39,7 +39,7 @@ func (p *platform) startEtcd(ctx, life context.Context, program string, begun *s
 	for _, e := range p.layout.Etcd {
 		hosts = append(hosts, local.Host{Name: e.Name, Address: e.Address.String(), Ports: place.Ranges{{Begin: 31000, End: 31999}}})
 	}
-	d, err := local.Open(local.Config{
+	d, err := local.Open(local.Config{ //nolint:contextcheck // what it starts lives as long as the driver
 		Dir: dir, Hosts: hosts, Credential: p.cred,
 		Images: []local.Image{{Pattern: up.EtcdImage + ":*", Command: []string{program, "etcd", "--data-dir", "{MESOS_SANDBOX}/data"}}},
 	}, p.log)
@@ -104,7 +104,7 @@ func (p *platform) startScheduler(ctx, life context.Context, program, agents str
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := local.Open(local.Config{
+	tasks, err := local.Open(local.Config{ //nolint:contextcheck // what it starts lives as long as the driver
 		Dir: dir, Hosts: p.hosts(), Credential: p.cred, Aliases: p.layout.Aliases(),
 		Images: []local.Image{
 			{Pattern: "patroni:*", Command: []string{program, "agent", agents}},

@@ -36,7 +36,7 @@ func runScheduler(ctx context.Context, out io.Writer, o schedulerOptions) (err e
 		return errors.Join(err, l.Close())
 	}
 	defer func() { err = errors.Join(err, kvstore.Close()) }()
-	d, err := p.openDriver()
+	d, err := p.openDriver() //nolint:contextcheck // what it starts lives as long as the driver
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

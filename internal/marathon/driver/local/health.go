@@ -151,7 +151,7 @@ type result struct {
 }
 
 // watchHealth runs the checks of a task until it ends or the driver is closed.
-func (d *Driver) watchHealth(t *handle) { //nolint:contextcheck // it lives as long as the driver
+func (d *Driver) watchHealth(t *handle) {
 	d.mu.Lock()
 	checks, began, known := slices.Clone(t.rec.Checks), t.rec.Status.Time, t.rec.Status.Healthy
 	prober := prober{dir: d.dir.work(t.rec), env: append([]string{}, t.environ...), credential: d.cfg.Credential}

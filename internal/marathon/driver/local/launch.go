@@ -25,7 +25,7 @@ func (d *Driver) Launch(_ context.Context, s driver.Spec) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", driver.ErrRefused, err)
 	}
-	if err := d.launch(s, h); err != nil {
+	if err := d.launch(s, h); err != nil { //nolint:contextcheck // the task outlives the call
 		return fmt.Errorf("%w: %w", driver.ErrRefused, err)
 	}
 	return nil

@@ -24,7 +24,7 @@ func (t *handle) giveUp(why error) {
 
 // startFetching records the task and brings its files in the background: that may take minutes. Should this process die
 // meanwhile the next driver finds a record without a process, and says that the task was not started.
-func (d *Driver) startFetching(s driver.Spec, t *handle, argv []string) error { //nolint:contextcheck // the files come after Launch has returned
+func (d *Driver) startFetching(s driver.Spec, t *handle, argv []string) error {
 	if err := d.write(t); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (d *Driver) startFetching(s driver.Spec, t *handle, argv []string) error { 
 	d.work.Go(func() {
 		err := d.fetch(ctx, s.App.Fetch, d.dir.work(t.rec))
 		cancel(nil)
-		d.fetched(s, t, argv, err)
+		d.fetched(s, t, argv, err) //nolint:contextcheck // as in Launch
 	})
 	return nil
 }
