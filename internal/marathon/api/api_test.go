@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newServer(sched Scheduler, hosts Hosts) *Server {
 	config := Config{Address: "127.0.0.1:8080", Version: "0.1", FrameworkID: "f-1"}
-	return New(config, sched, hosts, slog.New(slog.DiscardHandler))
+	return New(config, Backend{Scheduler: sched, Hosts: hosts}, slog.New(slog.DiscardHandler))
 }
 
 var times = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)

@@ -21,7 +21,7 @@ var errTooSlow = &httpError{
 func (s *Server) apply(r *http.Request, change func(*app.Definitions) error, force bool) (app.Deployment, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), changeTimeout, errTooSlow)
 	defer cancel()
-	return s.sched.Apply(ctx, change, app.ApplyOptions{Force: force})
+	return s.Scheduler.Apply(ctx, change, app.ApplyOptions{Force: force})
 }
 
 func (s *Server) createApp(r *http.Request) (answer, error) {
@@ -154,7 +154,7 @@ func (s *Server) cancelDeployment(id string) handler {
 		}
 		ctx, cancel := context.WithTimeoutCause(r.Context(), changeTimeout, errTooSlow)
 		defer cancel()
-		d, known, err := s.sched.Cancel(ctx, id, force)
+		d, known, err := s.Scheduler.Cancel(ctx, id, force)
 		switch {
 		case err != nil:
 			return answer{}, err

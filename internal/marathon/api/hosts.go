@@ -8,7 +8,7 @@ import (
 )
 
 func (s *Server) listHosts(*http.Request) (answer, error) {
-	return ok(map[string][]app.HostStatus{"hosts": append([]app.HostStatus{}, s.hosts.Hosts()...)})
+	return ok(map[string][]app.HostStatus{"hosts": append([]app.HostStatus{}, s.Hosts.Hosts()...)})
 }
 
 // steerHost does something to one host and answers with what became of it.
@@ -19,7 +19,7 @@ func (s *Server) steerHost(name string, do func(ctx context.Context, name string
 		if err := do(ctx, name); err != nil {
 			return answer{}, err
 		}
-		for _, h := range s.hosts.Hosts() {
+		for _, h := range s.Hosts.Hosts() {
 			if h.Name == name {
 				return ok(h)
 			}

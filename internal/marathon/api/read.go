@@ -33,9 +33,9 @@ func (s *Server) listGroup(group string) handler {
 }
 
 func (s *Server) viewAll(name string, keep func(app.App) bool, withTasks bool) (answer, error) {
-	running := s.sched.Deployments()
+	running := s.Scheduler.Deployments()
 	views := []appView{}
-	for _, a := range s.sched.Apps() {
+	for _, a := range s.Scheduler.Apps() {
 		if keep(a) {
 			views = append(views, s.view(a, running, withTasks))
 		}
@@ -63,7 +63,7 @@ func (s *Server) showApp(path string) handler {
 		if err != nil {
 			return answer{}, err
 		}
-		return ok(map[string]appView{"app": s.view(a, s.sched.Deployments(), true)})
+		return ok(map[string]appView{"app": s.view(a, s.Scheduler.Deployments(), true)})
 	}
 }
 
@@ -83,7 +83,7 @@ func (s *Server) find(path string) (app.App, error) {
 	if err != nil {
 		return app.App{}, &app.UnknownAppError{ID: app.ID("/" + path)}
 	}
-	a, there := s.sched.App(id)
+	a, there := s.Scheduler.App(id)
 	if !there {
 		return app.App{}, &app.UnknownAppError{ID: id}
 	}
@@ -103,7 +103,7 @@ func (s *Server) allTasks(r *http.Request) (answer, error) {
 		}
 	}
 	tasks := []app.Task{}
-	for _, a := range s.sched.Apps() {
+	for _, a := range s.Scheduler.Apps() {
 		for _, t := range s.tasks(a) {
 			if len(states) == 0 || slices.Contains(states, t.State) {
 				tasks = append(tasks, t)
@@ -114,7 +114,7 @@ func (s *Server) allTasks(r *http.Request) (answer, error) {
 }
 
 func (s *Server) deployments(*http.Request) (answer, error) {
-	return ok(append([]app.Deployment{}, s.sched.Deployments()...))
+	return ok(append([]app.Deployment{}, s.Scheduler.Deployments()...))
 }
 
 // ping is plain text, except for clients that only take JSON.

@@ -95,14 +95,14 @@ func (s *Server) appEndpoint(path []string) (endpoint, error) {
 
 func (s *Server) hostEndpoint(path []string) (endpoint, error) {
 	switch {
-	case s.hosts == nil:
+	case s.Hosts == nil:
 		return nil, &httpError{http.StatusNotFound, "this scheduler's driver has no virtual hosts"}
 	case len(path) == 0:
 		return endpoint{http.MethodGet: s.listHosts}, nil
 	case len(path) == 2 && path[1] == "kill":
-		return endpoint{http.MethodPost: s.steerHost(path[0], s.hosts.KillHost)}, nil
+		return endpoint{http.MethodPost: s.steerHost(path[0], s.Hosts.KillHost)}, nil
 	case len(path) == 2 && path[1] == "start":
-		return endpoint{http.MethodPost: s.steerHost(path[0], s.hosts.StartHost)}, nil
+		return endpoint{http.MethodPost: s.steerHost(path[0], s.Hosts.StartHost)}, nil
 	}
 	return nil, notServed("/pg/v1/hosts/" + strings.Join(path, "/"))
 }

@@ -38,7 +38,7 @@ func (s *Server) view(a app.App, running []app.Deployment, withTasks bool) appVi
 // tasks are the tasks of an app, never nil, each with the service ports of its app: load balancers pair the two lists
 // by position.
 func (s *Server) tasks(a app.App) []app.Task {
-	tasks := append([]app.Task{}, s.sched.Tasks(a.ID)...)
+	tasks := append([]app.Task{}, s.Scheduler.Tasks(a.ID)...)
 	for i := range tasks {
 		if tasks[i].ServicePorts == nil {
 			tasks[i].ServicePorts = a.ServicePorts()
