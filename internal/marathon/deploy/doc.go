@@ -2,6 +2,8 @@
 // now → what to do next, and why nothing more is done.
 //
 //	Next(State, now) Plan          what to launch, stop, switch over and finish; what is waited for and until when
+//	Gate(State, app, now)          which members of a PostgreSQL app may be stopped now, and why the others may not
+//	Queue(State, now)              what is to be launched, since when and after which pause
 //	Observe(Instance, Report)      what a status of the driver makes of an instance
 //	Judge(HealthCheck, …)          what the results of a health check mean
 //	Steps(old, next)               the steps of a deployment
@@ -12,21 +14,28 @@
 //
 // # One file per situation
 //
-//	plain.go      a plain app: as many instances as wanted, Marathon's order
-//	rolling.go    a plain app replaces its instances after a change of its configuration
+//	plain.go      a plain app: as many instances as wanted, Marathon's order, pauses and unreachable strategy
+//	rolling.go    a plain app replaces its instances after a change of its configuration, or moves off a host
 //	postgres.go   a PostgreSQL app: the order of the situations below, and what they share
+//	gate.go       the disruption gate: whether a member may be stopped now, and who may take over from a leader
+//	kill.go       a person or a health check wants a task ended
 //	grow.go       more members are wanted; suspended ones return to their volumes first
 //	shrink.go     fewer are wanted; the leader is never among the victims
+//	drain.go      a host is to become empty: its members stop one at a time and come back when that ends
 //	stop.go       none is wanted: replicas first, leader last
 //	restart.go    members take up a new configuration one at a time, the leader last and after a switchover
-//	relaunch.go   a task ended by itself: the same instance again, after a pause that grows
+//	relaunch.go   a task ended by itself, or its volume is being made: the same instance again, after a pause that grows
+//	wipe.go       volumes that are to be destroyed, after the tasks that used them
+//	ready.go      readiness checks hold a deployment up
 //	progress.go   the steps of deployments and when one is done
 //
 // # Rules
 //
 // Unknown is not dead (S7): where a decision about a PostgreSQL app needs the role of a member and the member does not
 // answer, the decision waits and says so. The scheduler never makes a leader (S9): it asks for a switchover and waits
-// for its result. At most one member of a PostgreSQL app is being stopped by us at any time. Tasks the store does not
+// for its result. Whatever stops a member of a PostgreSQL app passes the gate, so that at most one is away by us at any
+// time; only force and the end of all members do not. A volume is destroyed when somebody asked for that, or when nothing
+// ever ran in it, and never before the task that used it has ended. Tasks the store does not
 // know of mean that the store is older than reality: nothing of that app is started or stopped.
 //
 // The scenarios are in testdata, the laws in laws_test.go.

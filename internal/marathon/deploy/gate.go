@@ -136,9 +136,6 @@ func (v *view) leaderless(members map[app.InstanceID]Member) bool {
 
 // weakness says what the others could not make up for if the target were away too.
 func (v *view) weakness(target Instance, members map[app.InstanceID]Member) string {
-	if living := len(v.with(Instance.Live)); living < v.want {
-		return fmt.Sprintf("only %d of %d members are there", living, v.want)
-	}
 	others := v.others(target, func(i Instance) bool { return i.Goal == GoalRunning })
 	serving := 0
 	for _, i := range others {
@@ -150,6 +147,9 @@ func (v *view) weakness(target Instance, members map[app.InstanceID]Member) stri
 			return fmt.Sprintf("%s does not stream (its server: %s)", name(i), m.State)
 		}
 		serving++
+	}
+	if living := len(v.with(Instance.Live)); living < v.want {
+		return fmt.Sprintf("only %d of %d members are there", living, v.want)
 	}
 	return v.tooFew(target, serving-1, members)
 }

@@ -57,7 +57,7 @@ func observeLive(i Instance, r Report, now app.Timestamp) Instance {
 
 func observeEnd(i Instance, r Report, now app.Timestamp) Instance {
 	if i.Live() {
-		i.State, i.Message, i.EndedAt = r.State, r.Message, now
+		i.State, i.Message, i.EndedAt, i.Kill = r.State, r.Message, now, nil
 	}
 	switch {
 	case i.Stopping != nil:
@@ -92,7 +92,7 @@ func Staged(i Instance, a app.App, now time.Time) Instance {
 	}
 	i.State, i.Message = app.TaskStaging, ""
 	i.StagedAt, i.StartedAt, i.EndedAt, i.UnreachableSince = app.At(now), 0, 0, 0
-	i.Stopping, i.Clean, i.Led = nil, false, false
+	i.Stopping, i.Clean, i.Led, i.Kill, i.ReservedAt = nil, false, false, nil, 0
 	i.Postgres, i.AgentPort, i.GraceSeconds = a.IsPostgres(), 0, grace(a)
 	if index, ok := a.PortIndex(app.AgentPort); ok && index < len(i.Ports) {
 		i.AgentPort = i.Ports[index]

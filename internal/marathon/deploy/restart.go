@@ -62,12 +62,12 @@ func (p *planner) restartNext(v view, old []Instance, members map[app.InstanceID
 			return
 		}
 	}
-	if behind := v.behind(members); why == planned && len(behind) > 0 {
-		p.wait(v.id, behind[0].ID, v.behindWhy(behind[0], members))
-		return
-	}
 	if i, major := v.otherMajor(members); major != "" {
 		p.wait(v.id, i.ID, major)
+		return
+	}
+	if behind := v.behind(members); why == planned && len(behind) > 0 {
+		p.wait(v.id, behind[0].ID, v.behindWhy(behind[0], members))
 		return
 	}
 	p.disrupt(v, v.leaderLast(old)[0], why, GoalRunning, "restart with the new configuration")

@@ -17,7 +17,8 @@ func (p *planner) roll(v view, active []Instance) {
 	var old, renewed []Instance
 	healthy, renewedHealthy := 0, 0
 	for _, i := range active {
-		if v.healthy(i) {
+		good := v.healthy(i) && (v.stale(i) || v.ready(i))
+		if good {
 			healthy++
 		}
 		if v.stale(i) {
@@ -25,7 +26,7 @@ func (p *planner) roll(v view, active []Instance) {
 			continue
 		}
 		renewed = append(renewed, i)
-		if v.healthy(i) && v.ready(i) {
+		if good {
 			renewedHealthy++
 		}
 	}
@@ -40,8 +41,8 @@ func (p *planner) roll(v view, active []Instance) {
 	for _, i := range p.rollVictims(v, old, renewed, v.oneByOne(spare, stopping)) {
 		p.stop(v, i, v.rolledGoal(), v.rollCause(i))
 	}
-	for _, i := range old {
-		if !v.restart && i.running() {
+	for _, i := range v.instances {
+		if !v.restart && i.Goal == GoalRunning && i.running() && v.stale(i) {
 			p.wait(v.id, i.ID, v.drainCause(i)+"; it moves when the others can do without it")
 		}
 	}

@@ -15,9 +15,14 @@ import (
 func TestSteps(t *testing.T) {
 	var old map[app.ID]app.App
 	datadriven.RunTest(t, "testdata/steps.txt", func(t *testing.T, d *datadriven.TestData) string {
-		apps := map[app.ID]app.App{}
+		apps, groups := map[app.ID]app.App{}, map[app.ID]app.Group{}
 		for line := range strings.Lines(d.Input) {
 			fields := strings.Fields(line)
+			if fields[0] == "group" {
+				depends := newWords(t, fields[2:]).app("").Dependencies
+				groups[app.ID(fields[1])] = app.Group{ID: app.ID(fields[1]), Dependencies: depends}
+				continue
+			}
 			w := newWords(t, fields[1:])
 			a := w.app(app.ID(fields[0]))
 			a.VersionInfo.LastScalingAt = w.time("scaled", "-1h")
@@ -27,7 +32,7 @@ func TestSteps(t *testing.T) {
 			old = apps
 			return ""
 		}
-		steps := Steps(app.Definitions{Apps: old}, app.Definitions{Apps: apps})
+		steps := Steps(app.Definitions{Apps: old}, app.Definitions{Apps: apps, Groups: groups})
 		var out strings.Builder
 		for n, step := range steps {
 			fmt.Fprintf(&out, "%d:", n+1)
