@@ -23,12 +23,14 @@ func Next(mem Memory, v View) (Memory, Step) {
 	if !v.Names.Same(t.names) {
 		return change(mem, v, t)
 	}
-	if v.Promise.Says(t.promise) && (!v.Settle || mem.Settled()) {
+	if v.Promise.Says(t.promise) && mem.Heard && (!v.Settle || mem.Settled()) {
 		return mem, Step{Kind: Rest, Why: "synchronous standbys are as they shall be"}
 	}
 	if !v.Promise.Says(t.promise) && safe(mem, v, t.promise) {
 		return mem, Step{Kind: MakePromise, Promise: t.promise, Why: "the synchronous standbys hold every acknowledged commit"}
 	}
+	// Commits that wait when the names change are released by a process that sends WAL when its standby answers, and not by the
+	// change: where all clients wait there is nothing to answer to. The same step makes sure that all go by the names.
 	return mem, await(mem, v)
 }
 
