@@ -17,10 +17,11 @@
 //	agent.go     their REST API as the scheduler sees it
 //	dial.go      health checks over a network that is not there
 //	rules.go     the order of things that every scheduler is held to
+//	store.go     what a scheduler has stored
 //
 // # What a scheduler is held to
 //
-// A fleet that can look into the scheduler's store ([Config.Stored]) complains through [Config.Broken] when a task is
+// A fleet that can look into the scheduler's store ([Config.Store]) complains through [Config.Broken] when a task is
 // launched that is not stored yet, when a status is acknowledged that is not, when two tasks would work on one volume,
 // when a volume is destroyed of an instance that is still wanted, and when a PostgreSQL member is stopped that the
 // disruption gate would have kept: the leader beside replicas, or a second member while another one is down.

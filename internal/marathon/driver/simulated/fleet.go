@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
-	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/place"
 )
@@ -22,8 +21,8 @@ type Config struct {
 	Behaviour func(spec driver.Spec, files Files) Behaviour
 	// Postgres is how long databases take for things.
 	Postgres Pace
-	// Stored shows what the scheduler's store holds of an instance; nil: nobody looks at the order of things.
-	Stored func(id app.InstanceID) (deploy.Instance, bool)
+	// Store is that of the scheduler; nil: nobody looks at the order of things.
+	Store Store
 	// Broken is told when a scheduler breaks a rule. It is called while the fleet stands still and must not ask it anything.
 	// Nil panics.
 	Broken func(rule Rule, text string)

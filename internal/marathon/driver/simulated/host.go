@@ -68,6 +68,7 @@ func (f *Fleet) StartHost(name string) error {
 		if h.off {
 			h.off = false
 			f.lookAgain(h)
+			f.electAll()
 		}
 	})
 }
@@ -101,8 +102,9 @@ func (f *Fleet) Remove(name string) error {
 		for _, t := range h.sorted() {
 			f.finish(t, app.TaskGone, "host "+name+" was removed")
 		}
-		for _, v := range h.volumes {
+		for id, v := range h.volumes {
 			f.dropVolume(v)
+			f.announce(driver.VolumeChanged{Volume: driver.Volume{ID: id, Host: name}, Why: "host " + name + " was removed"})
 		}
 		delete(f.hosts, name)
 		delete(f.addresses, h.Address)
@@ -116,6 +118,13 @@ func (f *Fleet) Add(h Host) {
 	defer f.mu.Unlock()
 	f.add(h)
 	f.announce(driver.OffersChanged{})
+}
+
+// Leave announces that a host will be taken away, and with stays that it will not.
+func (f *Fleet) Leave(name string, stays bool, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.announce(driver.HostLeaving{Host: name, Stays: stays, Why: why})
 }
 
 // withHost does something to a host and tells that offers have changed.

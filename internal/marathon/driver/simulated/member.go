@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,8 +48,10 @@ type cluster struct {
 	silent      map[app.InstanceID]bool
 	barred      map[app.InstanceID]string
 	lag         map[app.InstanceID]int64
-	// disrupted are members that a scheduler has stopped and that do not serve again yet.
-	disrupted map[app.InstanceID]time.Time
+	known       map[app.InstanceID]bool // members that have begun once
+	// down is since when members do not serve of those do not serve.
+	down     map[app.InstanceID]time.Time
+	pausedAt time.Time
 }
 
 func (f *Fleet) cluster(id app.ID) *cluster {
@@ -56,7 +59,7 @@ func (f *Fleet) cluster(id app.ID) *cluster {
 	if c == nil {
 		c = &cluster{
 			id: id, living: map[app.TaskID]*task{}, silent: map[app.InstanceID]bool{}, barred: map[app.InstanceID]string{}, lag: map[app.InstanceID]int64{},
-			disrupted: map[app.InstanceID]time.Time{},
+			down: map[app.InstanceID]time.Time{}, known: map[app.InstanceID]bool{},
 		}
 		f.clusters[id] = c
 	}
@@ -70,6 +73,7 @@ func (f *Fleet) boot(t *task) {
 	}
 	c := f.cluster(t.spec.App.ID)
 	c.living[t.spec.Task] = t
+	defer f.settle(c)
 	v := f.volumes[t.spec.Volume]
 	switch {
 	case c.broken != nil && c.broken(t.spec.Task):
@@ -123,6 +127,7 @@ func (f *Fleet) halt(t *task) {
 	t.server = serverNone
 	c := f.cluster(t.spec.App.ID)
 	delete(c.living, t.spec.Task)
+	defer f.settle(c)
 	if c.leader != t.spec.Instance {
 		return
 	}
@@ -171,7 +176,9 @@ func (f *Fleet) leading(c *cluster) *task {
 }
 
 func (f *Fleet) electAll() {
-	for _, c := range f.clusters {
+	for _, id := range slices.Sorted(maps.Keys(f.clusters)) {
+		c := f.clusters[id]
+		f.settle(c)
 		if f.leading(c) == nil {
 			f.electLater(c)
 		}
@@ -195,6 +202,7 @@ func (f *Fleet) elect(c *cluster) {
 	slices.SortStableFunc(order, func(a, b *task) int { return cmp.Compare(c.lag[a.spec.Instance], c.lag[b.spec.Instance]) })
 	if len(order) == 0 {
 		f.pass(c, "")
+		f.settle(c)
 		return
 	}
 	f.pass(c, order[0].spec.Instance)
@@ -219,11 +227,20 @@ func (f *Fleet) pass(c *cluster, to app.InstanceID) {
 	f.settle(c)
 }
 
-// settle forgets disruptions that are over.
+// settle looks which members serve.
 func (f *Fleet) settle(c *cluster) {
+	serving := map[app.InstanceID]bool{}
 	for _, t := range f.members(c) {
-		if f.serves(c, t) {
-			delete(c.disrupted, t.spec.Instance)
+		serving[t.spec.Instance] = f.serves(c, t)
+		c.known[t.spec.Instance] = true
+	}
+	for id := range c.known {
+		_, down := c.down[id]
+		switch {
+		case serving[id]:
+			delete(c.down, id)
+		case !down:
+			c.down[id] = time.Now()
 		}
 	}
 }
@@ -296,6 +313,9 @@ func (f *Fleet) SetPostgres(id app.ID, s PostgresState) {
 	defer f.mu.Unlock()
 	c := f.cluster(id)
 	was := c.broken
+	if s.Paused && !c.paused {
+		c.pausedAt = time.Now()
+	}
 	c.paused, c.synchronous, c.stubborn, c.broken = s.Paused, s.Synchronous, s.Stubborn, s.Broken
 	for _, t := range f.members(c) {
 		if was != nil && was(t.spec.Task) && t.server == serverStarting {

@@ -21,7 +21,8 @@ const (
 	OneOnVolume       Rule = "a volume has one task at a time"
 	NothingWanted     Rule = "a volume is destroyed only when it is to be wiped"
 	LeaderLast        Rule = "a leader is stopped only after a switchover"
-	OneDown           Rule = "one member at a time is stopped by us"
+	OneDown           Rule = "no member is stopped while another one that is wanted does not serve"
+	PauseRespected    Rule = "nothing of a paused cluster is stopped"
 )
 
 // answersLast is how old answers of agents may be when a decision is made from them: they travel, and are good for a
@@ -44,20 +45,20 @@ func (f *Fleet) checkLaunch(s driver.Spec) {
 	if other := f.user(s.Volume); other != nil && other.spec.Task != s.Task {
 		f.complain(OneOnVolume, "task %s is launched on the volume of %s", s.Task, other.spec.Task)
 	}
-	if f.cfg.Stored == nil {
+	if f.cfg.Store == nil {
 		return
 	}
-	i, there := f.cfg.Stored(s.Instance)
+	i, there := f.cfg.Store.Instance(s.Instance)
 	if !there || i.Task() != s.Task || i.State != app.TaskStaging || i.Host != s.Host {
 		f.complain(LaunchAfterStore, "task %s is launched on %s, the store has %s %q on %q", s.Task, s.Host, i.Task(), i.State, i.Host)
 	}
 }
 
 func (f *Fleet) checkReserve(r driver.Reservation) {
-	if f.cfg.Stored == nil {
+	if f.cfg.Store == nil {
 		return
 	}
-	i, there := f.cfg.Stored(r.Instance)
+	i, there := f.cfg.Store.Instance(r.Instance)
 	if !there || i.Volume != r.Volume || i.Host != r.Host {
 		f.complain(ReserveAfterStore, "volume %s is reserved on %s, the store has %q on %q", r.Volume, r.Host, i.Volume, i.Host)
 	}
@@ -66,10 +67,10 @@ func (f *Fleet) checkReserve(r driver.Reservation) {
 // checkAck compares a status with what the store holds of its task. What the store has may be further on: a status that
 // says less than another one before it changes nothing.
 func (f *Fleet) checkAck(s driver.Status) {
-	if f.cfg.Stored == nil {
+	if f.cfg.Store == nil {
 		return
 	}
-	i, there := f.cfg.Stored(s.Task.Instance())
+	i, there := f.cfg.Store.Instance(s.Task.Instance())
 	if !there || i.Task() != s.Task || i.State == s.State {
 		return
 	}
@@ -80,41 +81,46 @@ func (f *Fleet) checkAck(s driver.Status) {
 }
 
 func (f *Fleet) checkDestroy(v *volume) {
-	if f.cfg.Stored == nil {
+	if f.cfg.Store == nil {
 		return
 	}
-	if i, there := f.cfg.Stored(v.instance); !there || i.Goal != deploy.GoalWiped {
+	if i, there := f.cfg.Store.Instance(v.instance); !there || i.Goal != deploy.GoalWiped {
 		f.complain(NothingWanted, "volume %s is destroyed, the goal of its instance is %q", v.id, i.Goal)
 	}
 }
 
-// checkVictim looks at the first request to end a task.
+// checkVictim looks at the first request to end a task. What a person forces is not looked at, nor the end of a whole
+// cluster but for its order.
 func (f *Fleet) checkVictim(t *task) {
 	if t.server == serverNone {
 		return
 	}
 	c := f.cluster(t.spec.App.ID)
-	wanted := f.wanted(t.spec.Instance)
-	forced := wanted.Kill != nil && wanted.Kill.Force
-	defer func() {
-		if !forced && wanted.Goal == deploy.GoalRunning {
-			c.disrupted[t.spec.Instance] = time.Now()
-		}
-	}()
-	if forced || !f.serves(c, t) {
+	if kill := f.wanted(t.spec.Instance).Kill; kill != nil && kill.Force || !f.serves(c, t) {
 		return
 	}
-	if t.spec.Instance == c.leader && time.Since(c.changed) > answersLast {
-		for _, other := range f.members(c) {
-			if other != t && !other.killed && f.serves(c, other) && time.Since(other.started) > answersLast {
-				f.complain(LeaderLast, "the leader %s is stopped while %s runs", t.spec.Task, other.spec.Task)
-				return
-			}
+	f.checkLeader(c, t)
+	if f.cfg.Store == nil || f.cfg.Store.Wanted(c.id) == 0 {
+		return
+	}
+	if c.paused && time.Since(c.pausedAt) > answersLast {
+		f.complain(PauseRespected, "%s is stopped although its cluster is paused", t.spec.Task)
+	}
+	for id, since := range c.down {
+		if id != t.spec.Instance && time.Since(since) > answersLast && f.wanted(id).Goal == deploy.GoalRunning {
+			f.complain(OneDown, "%s is stopped while %s does not serve", t.spec.Task, id)
+			return
 		}
 	}
-	for id, since := range c.disrupted {
-		if i := f.wanted(id); id != t.spec.Instance && i.Goal == deploy.GoalRunning && time.Since(since) > 0 {
-			f.complain(OneDown, "%s is stopped while %s, which was stopped before, does not serve yet", t.spec.Task, id)
+}
+
+func (f *Fleet) checkLeader(c *cluster, t *task) {
+	if t.spec.Instance != c.leader || time.Since(c.changed) < answersLast {
+		return
+	}
+	for _, other := range f.members(c) {
+		if other != t && !other.killed && f.serves(c, other) && time.Since(other.started) > answersLast {
+			f.complain(LeaderLast, "the leader %s is stopped while %s runs", t.spec.Task, other.spec.Task)
 			return
 		}
 	}
@@ -122,9 +128,9 @@ func (f *Fleet) checkVictim(t *task) {
 
 // wanted is what the store says of an instance.
 func (f *Fleet) wanted(id app.InstanceID) deploy.Instance {
-	if f.cfg.Stored == nil {
+	if f.cfg.Store == nil {
 		return deploy.Instance{Goal: deploy.GoalRunning}
 	}
-	i, _ := f.cfg.Stored(id)
+	i, _ := f.cfg.Store.Instance(id)
 	return i
 }
