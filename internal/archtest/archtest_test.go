@@ -38,7 +38,7 @@ func sharedRooms() []string {
 
 // laboratory packages are imported by tests and other laboratory packages only.
 func laboratory() []string {
-	return []string{"archtest", "peer", "chaos", "bench", "demo", "sim", "sim/simrun", "api/corpus", "kv/kvtest", "kv/embedded/embeddedtest", "haproxy/haproxytest", "dcs/dcstest", "marathon/driver/drivertest", "marathon/driver/simulated"}
+	return []string{"archtest", "peer", "chaos", "bench", "demo", "sim", "sim/simrun", "api/corpus", "kv/kvtest", "kv/embedded/embeddedtest", "haproxy/haproxytest", "dcs/dcstest", "marathon/driver/drivertest", "marathon/driver/simulated", "marathon/storm"}
 }
 
 // modules are the libraries the product may use, each with its reason. A new one is a decision: add it here and

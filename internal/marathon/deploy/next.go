@@ -145,12 +145,13 @@ func turns(deployments []app.Deployment) map[app.ID]turn {
 		for _, id := range d.AffectedApps {
 			all[id] = turn{since: d.Version.Time()}
 		}
+		started := map[app.ID]bool{}
 		for n, step := range d.Steps {
 			for _, a := range step.Actions {
-				all[a.App] = turn{
-					since: d.Version.Time(), held: n+1 > d.CurrentStep,
-					restart: a.Kind == app.RestartApplication && n+1 == d.CurrentStep,
-				}
+				// Of an app that was deleted and came back before its tasks had ended, some run an older configuration.
+				started[a.App] = started[a.App] || a.Kind == app.StartApplication
+				replaces := a.Kind == app.RestartApplication || a.Kind == app.ScaleApplication && started[a.App]
+				all[a.App] = turn{since: d.Version.Time(), held: n+1 > d.CurrentStep, restart: replaces && n+1 == d.CurrentStep}
 			}
 		}
 	}

@@ -38,7 +38,12 @@ func (p *planner) plain(v view) {
 		return
 	}
 	p.relaunchPlain(v, active)
-	p.launchNew(v, v.want-len(active))
+	missing := v.want - len(active)
+	if v.restart { // those that were replaced may still be ending
+		_, highest := rollBounds(v)
+		missing = min(missing, v.room(highest, active))
+	}
+	p.launchNew(v, missing)
 }
 
 // clearGone forgets instances that are gone and stops those that are not yet.

@@ -84,9 +84,10 @@ func (v *view) stopCause() string {
 }
 
 // relaunchMembers launches the members whose tasks have ended. Where there are too many members and a leader, shrink
-// takes the ended ones first, so they are spared the launch; without a leader one of them may have to become it.
+// takes the ended ones first, so they are spared the launch; without a leader one of them may have to become it, and others
+// that are to be stopped before wait for it.
 func (p *planner) relaunchMembers(v view) {
-	if !v.held && len(v.running()) > v.want && countLeaders(v.running(), v.roles.Members) == 1 {
+	if !v.held && len(v.running()) > v.want && len(v.surplus()) == 0 && countLeaders(v.running(), v.roles.Members) == 1 {
 		return
 	}
 	ended := v.with(func(i Instance) bool { return i.Goal == GoalRunning && !i.Live() && i.Stopping == nil })
@@ -98,10 +99,15 @@ func (p *planner) relaunchMembers(v view) {
 
 func ledFirst(a, b Instance) int { return boolFirst(a.Led, b.Led) }
 
+// surplus are the members that are not wanted any more and still there.
+func (v *view) surplus() []Instance {
+	return v.with(func(i Instance) bool { return i.Goal != GoalRunning && !i.settled() && !i.Unreachable() })
+}
+
 // stopReturned stops members that are not wanted any more: given up while their host was away, or by a person. It
 // reports whether there are any.
 func (p *planner) stopReturned(v view) bool {
-	surplus := v.with(func(i Instance) bool { return i.Goal != GoalRunning && !i.settled() && !i.Unreachable() })
+	surplus := v.surplus()
 	for _, i := range v.leaderLast(surplus) {
 		if p.disrupt(v, i, planned, i.Goal, "it is not wanted any more") {
 			break

@@ -56,7 +56,7 @@ func (p *planner) allRun(v view, kind app.ActionKind) bool {
 		}
 		return false
 	}
-	if kind == app.RestartApplication {
+	if kind == app.RestartApplication || v.restart {
 		for _, i := range running {
 			if i.outdated(v.def) {
 				return false

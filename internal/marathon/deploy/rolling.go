@@ -32,13 +32,13 @@ func (p *planner) roll(v view, active []Instance) {
 	}
 	p.relaunchPlain(v, active) // an ended one takes up the new configuration
 	if !v.resident {
-		missing := min(v.want-len(renewed), highest-len(active)-v.ending())
+		missing := min(v.want-len(renewed), v.room(highest, active))
 		p.launchNew(v, v.oneByOne(missing, len(renewed)-renewedHealthy))
 	}
 	// Each renewed instance that is healthy releases an old one, also where the old ones are not well.
 	spare := max(healthy-lowest, len(old)-(v.want-renewedHealthy))
 	stopping := len(v.with(Instance.busyStopping))
-	for _, i := range p.rollVictims(v, old, renewed, v.oneByOne(spare, stopping)) {
+	for _, i := range p.rollVictims(v, old, renewed, v.oneByOne(spare, stopping), healthy-lowest) {
 		p.stop(v, i, v.rolledGoal(), v.rollCause(i))
 	}
 	for _, i := range v.instances {
@@ -88,14 +88,22 @@ func (v *view) rolledGoal() Goal {
 	return GoalGone
 }
 
-// ending counts instances that are given up and not gone yet: they still take room.
-func (v *view) ending() int {
-	return len(v.with(func(i Instance) bool { return i.Goal != GoalRunning && i.Live() && !i.Unreachable() }))
+// room is how many instances may be launched until there are as many as the strategy allows. Those nobody can reach take
+// no room from the others.
+func (v *view) room(highest int, active []Instance) int {
+	living := len(v.with(func(i Instance) bool { return i.Goal != GoalRunning && i.Live() && !i.Unreachable() }))
+	for _, i := range active {
+		if !i.Unreachable() {
+			living++
+		}
+	}
+	return highest - living
 }
 
-// rollVictims are the stale instances to stop now, the unhealthy first. Where each has a volume of its own and none can
+// rollVictims are the stale instances to stop now, the unhealthy first, and of the healthy ones no more than there are to
+// spare. Where each has a volume of its own and none can
 // be spared, an unhealthy one still can, once everything renewed so far is well.
-func (p *planner) rollVictims(v view, old, renewed []Instance, spare int) []Instance {
+func (p *planner) rollVictims(v view, old, renewed []Instance, spare, healthy int) []Instance {
 	candidates := slices.DeleteFunc(slices.Clone(old), func(i Instance) bool { return !i.Live() || i.Stopping != nil || i.Unreachable() })
 	order := plainVictims(v, candidates)
 	unwell := func(i Instance) bool { return !v.healthy(i) }
@@ -103,7 +111,11 @@ func (p *planner) rollVictims(v view, old, renewed []Instance, spare int) []Inst
 	if spare < 1 && v.resident && len(order) > 0 && unwell(order[0]) && !slices.ContainsFunc(renewed, unwell) && !v.anyStopping() {
 		spare = 1
 	}
-	return order[:min(max(spare, 0), len(order))]
+	sick := 0
+	for sick < len(order) && unwell(order[sick]) {
+		sick++
+	}
+	return order[:max(min(spare, sick+max(healthy, 0), len(order)), 0)]
 }
 
 func (v *view) anyStopping() bool { return slices.ContainsFunc(v.instances, Instance.busyStopping) }

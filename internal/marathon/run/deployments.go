@@ -77,7 +77,7 @@ func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment,
 	if len(locks) > 0 && !o.Force && !o.DryRun {
 		return app.Deployment{}, &app.LockedError{Deployments: locks}
 	}
-	steps := deploy.Steps(app.Definitions{Apps: unfinished(l.defs.Apps, locked), Groups: l.defs.Groups}, next)
+	steps := deploy.Steps(app.Definitions{Apps: l.unfinished(locked), Groups: l.defs.Groups}, next)
 	d := store.Deployment{
 		Deployment: app.Deployment{ID: uuid(), Version: app.At(time.Now()), Steps: steps, AffectedApps: deploy.Affected(steps)},
 		Before:     map[app.ID]*app.App{},
@@ -108,15 +108,24 @@ func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment,
 	return d.Deployment, nil
 }
 
-// unfinished is old with the apps whose restart is given up half-way as they were before it: what takes its place has to
-// finish the restart.
-func unfinished(old map[app.ID]app.App, given []store.Deployment) map[app.ID]app.App {
-	old = maps.Clone(old)
+// unfinished are the apps as they were before the deployments that are given up half-way. What takes their place has to
+// finish what they began, also where they had taken the place of others before: a task with an older configuration is
+// still to be replaced.
+func (l *loop) unfinished(given []store.Deployment) map[app.ID]app.App {
+	old := maps.Clone(l.defs.Apps)
 	for _, d := range given {
 		for id, before := range d.Before {
 			if _, there := old[id]; there && before != nil {
 				old[id] = *before
 			}
+		}
+	}
+	for _, i := range l.instances {
+		touched := slices.ContainsFunc(given, func(d store.Deployment) bool { return d.Affects(i.App) })
+		a, there := old[i.App]
+		if touched && there && i.Goal == deploy.GoalRunning && i.Version < l.defs.Apps[i.App].VersionInfo.LastConfigChangeAt {
+			a.VersionInfo.LastConfigChangeAt = 0
+			old[i.App] = a
 		}
 	}
 	return old
@@ -173,8 +182,11 @@ func undo(apps map[app.ID]app.App, d store.Deployment) map[app.ID]app.App {
 			delete(back, id)
 		case there:
 			back[id] = before.Revised(present, now)
-		default:
-			back[id] = before.Created(now)
+		default: // a task of it that has not ended yet runs what is wanted
+			a := before.Clone()
+			a.Version = max(now, before.Version+1)
+			a.VersionInfo.LastScalingAt = a.Version
+			back[id] = a
 		}
 	}
 	return back

@@ -112,6 +112,9 @@ func (f *Fleet) serve(t *task) {
 	}
 	t.server = serverUp
 	f.elect(c)
+	if c.leader == t.spec.Instance {
+		f.cloneAll(c)
+	}
 	f.settle(c)
 }
 
@@ -219,12 +222,17 @@ func (f *Fleet) pass(c *cluster, to app.InstanceID) {
 	}
 	c.timeline++
 	delete(c.lag, to)
+	f.cloneAll(c)
+	f.settle(c)
+}
+
+// cloneAll lets the members that wait for somebody to lead begin.
+func (f *Fleet) cloneAll(c *cluster) {
 	for _, t := range f.members(c) {
 		if t.server == serverCloning {
 			f.clone(t)
 		}
 	}
-	f.settle(c)
 }
 
 // settle looks which members serve.
