@@ -89,7 +89,7 @@ func (l Labels) MarshalJSON() ([]byte, error) {
 	if l == nil {
 		return []byte("{}"), nil
 	}
-	return json.Marshal(map[string]string(l))
+	return verbatim(map[string]string(l))
 }
 
 // EnvValue is one environment value: text, or the name of a secret (never both).
@@ -101,9 +101,9 @@ type EnvValue struct {
 // MarshalJSON writes text as a string and a secret as {"secret":"name"}.
 func (v EnvValue) MarshalJSON() ([]byte, error) {
 	if v.Secret != "" {
-		return json.Marshal(map[string]string{"secret": v.Secret})
+		return verbatim(map[string]string{"secret": v.Secret})
 	}
-	return json.Marshal(v.Text)
+	return verbatim(v.Text)
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.

@@ -73,3 +73,17 @@ func (a App) bound() bool {
 func (a App) hasVolume(is func(Volume) bool) bool {
 	return a.Container != nil && slices.ContainsFunc(a.Container.Volumes, is)
 }
+
+// VolumeDisk is the size of the persistent volumes of one instance in MiB.
+func (a App) VolumeDisk() int {
+	if a.Container == nil {
+		return 0
+	}
+	sum := 0
+	for _, v := range a.Container.Volumes {
+		if v.Persistent != nil {
+			sum += v.Persistent.Size
+		}
+	}
+	return sum
+}

@@ -32,7 +32,7 @@ func (c Constraint) MarshalJSON() ([]byte, error) {
 	if c.Value != nil {
 		parts = append(parts, *c.Value)
 	}
-	return json.Marshal(parts)
+	return verbatim(parts)
 }
 
 // UnmarshalJSON reads the list form. Definitions of clients are read by [Parse], which also knows the legacy object

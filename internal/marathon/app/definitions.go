@@ -52,6 +52,7 @@ type KillOptions struct {
 type ApplyOptions struct {
 	Force  bool // deployments that touch the same apps are given up
 	DryRun bool // only the steps are wanted; nothing is changed
+	Wipe   bool // the volumes of PostgreSQL apps that are deleted by it are destroyed; otherwise they are kept
 }
 
 // TaskFailure is how the last task of an app that failed has ended.

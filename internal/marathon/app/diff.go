@@ -32,8 +32,9 @@ func (c Change) String() string {
 }
 
 // Diff classifies the way from old to next. As in Marathon anything but the number of instances restarts the tasks,
-// with one difference made on purpose: a label or a health check of a PostgreSQL app is no reason to restart a
-// database. Version and VersionInfo are not compared.
+// with one difference made on purpose: what no server sees (labels, checks, constraints, and how tasks are replaced) is no
+// reason to restart a database; labels in its environment lag until its next start. Version and VersionInfo are not
+// compared.
 func Diff(old, next App) Change {
 	switch {
 	case same(unversioned(old), unversioned(next)):
@@ -56,8 +57,17 @@ func configuration(a App) App {
 	a = unversioned(a)
 	a.Instances = 0
 	if a.IsPostgres() {
-		a.Labels, a.HealthChecks = nil, nil
+		a = withoutMetadata(a)
 	}
+	return a
+}
+
+// withoutMetadata is a without what only the scheduler looks at.
+func withoutMetadata(a App) App {
+	a.Labels, a.HealthChecks, a.ReadinessChecks, a.Constraints = nil, nil, nil, nil
+	a.UpgradeStrategy, a.UnreachableStrategy, a.KillSelection = UpgradeStrategy{}, UnreachableStrategy{}, ""
+	a.BackoffSeconds, a.BackoffFactor, a.MaxLaunchDelaySeconds = 0, 0, 0
+	a.Dependencies = nil
 	return a
 }
 

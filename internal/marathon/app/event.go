@@ -2,8 +2,6 @@ package app
 
 // Event is something that `GET /v2/events` tells. Its JSON is Marathon's payload but for eventType and timestamp, which
 // [EncodeEvent] adds.
-//
-//sumtype:decl
 type Event interface {
 	// Type is Marathon's eventType.
 	Type() string
@@ -81,20 +79,20 @@ type UnhealthyKillEvent struct {
 	SlaveID    string     `json:"slaveId"`
 }
 
-// AddHealthCheckEvent and RemoveHealthCheckEvent are checks that begin and end with a definition.
-type (
-	AddHealthCheckEvent struct {
-		AppID       ID          `json:"appId"`
-		Version     Timestamp   `json:"version"`
-		HealthCheck HealthCheck `json:"healthCheck"`
-	}
-	RemoveHealthCheckEvent struct {
-		AppID ID `json:"appId"`
-	}
-)
+// AddHealthCheckEvent is a check that begins with a definition.
+type AddHealthCheckEvent struct {
+	AppID       ID          `json:"appId"`
+	Version     Timestamp   `json:"version"`
+	HealthCheck HealthCheck `json:"healthCheck"`
+}
 
-// AppTerminatedEvent is an app that is gone, its last task included.
-type AppTerminatedEvent struct {
+// RemoveHealthCheckEvent is a check that ends with a definition.
+type RemoveHealthCheckEvent struct {
+	AppID ID `json:"appId"`
+}
+
+// TerminatedEvent is an app that is gone, its last task included.
+type TerminatedEvent struct {
 	AppID ID `json:"appId"`
 }
 
@@ -112,23 +110,25 @@ type PlanEvent struct {
 	Steps   []Step    `json:"steps"`
 }
 
-// The events of a deployment: it began, a step of it ended well or not, all of it did.
-type (
-	DeploymentInfoEvent struct {
-		Plan        PlanEvent `json:"plan"`
-		CurrentStep Step      `json:"currentStep"`
-	}
-	DeploymentStepEvent struct {
-		Plan        PlanEvent `json:"plan"`
-		CurrentStep Step      `json:"currentStep"`
-		Failed      bool      `json:"-"`
-	}
-	DeploymentEndEvent struct {
-		ID     string    `json:"id"`
-		Plan   PlanEvent `json:"plan"`
-		Reason string    `json:"reason,omitempty"` // why it failed; empty when it did not
-	}
-)
+// DeploymentInfoEvent is a step of a deployment that begins.
+type DeploymentInfoEvent struct {
+	Plan        PlanEvent `json:"plan"`
+	CurrentStep Step      `json:"currentStep"`
+}
+
+// DeploymentStepEvent is a step of a deployment that has ended, well or not.
+type DeploymentStepEvent struct {
+	Plan        PlanEvent `json:"plan"`
+	CurrentStep Step      `json:"currentStep"`
+	Failed      bool      `json:"-"`
+}
+
+// DeploymentEndEvent is a deployment that has ended.
+type DeploymentEndEvent struct {
+	ID     string    `json:"id"`
+	Plan   PlanEvent `json:"plan"`
+	Reason string    `json:"reason,omitempty"` // why it failed; empty when it did not
+}
 
 // SchedulerEvent is a change in the connection to the platform.
 type SchedulerEvent struct {
@@ -174,7 +174,7 @@ func (AddHealthCheckEvent) Type() string { return "add_health_check_event" }
 func (RemoveHealthCheckEvent) Type() string { return "remove_health_check_event" }
 
 // Type implements [Event].
-func (AppTerminatedEvent) Type() string { return "app_terminated_event" }
+func (TerminatedEvent) Type() string { return "app_terminated_event" }
 
 // Type implements [Event].
 func (e GroupChangeEvent) Type() string {

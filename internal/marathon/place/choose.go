@@ -1,84 +1,146 @@
 package place
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
 
 // Choice is the host an instance goes to, or why it can go to none.
 type Choice struct {
 	Found bool
 	Offer Offer
-	Ports []int
+	Ports []int // host ports in the order of app.Ports, 0 for one that is not published
 	// Why is one sentence: what speaks for the host, or what speaks against every one.
 	Why string
-	// Rejected are the hosts that do not fit, each with its reason, sorted by name.
+	// Rejected are, where nothing was found, the hosts that were looked at, each with its reason, sorted by name. Only the
+	// host of its volume is looked at for an instance that has one.
 	Rejected []Verdict
 }
 
-// candidate is an offer that fits.
-type candidate struct {
-	offer Offer
-	ports []int
-	free  Resources
+// Choose places one instance. Who places several makes a [Fleet] of the offers once.
+func Choose(offers []Offer, n Need, placed []Placed) Choice {
+	return NewFleet(offers, placed).Choose(n)
 }
 
-// Choose takes the offer that fits and has most memory left, then most cpus, then the first name.
-func Choose(offers []Offer, n Need, placed []Placed) Choice {
-	var fitting []candidate
-	var rejected []Verdict
-	for _, o := range offers {
-		v := Fit(o, n, placed)
-		if !v.Fits {
-			rejected = append(rejected, v)
+// Choose takes the host that fits and is preferred: for a PostgreSQL app with the fewest other members on the host, then in
+// its zone; for every app with most memory left, then most cpus, then the first name.
+func (f *Fleet) Choose(n Need) Choice {
+	own := f.without(n)
+	defer f.reattach(own)
+	free := n.Host == "" && own == nil
+	if r, ok := f.refused[n.App.ID]; ok && free && r.def.Version == n.App.Version && app.Diff(r.def, n.App) == app.ChangeNone {
+		return r.choice
+	}
+	c := f.choose(n)
+	if !c.Found && free {
+		f.refused[n.App.ID] = refusal{def: n.App, choice: c}
+	}
+	return c
+}
+
+// without takes out the instance that needs a place: what it holds itself does not stand in its way. Nil when it has none.
+func (f *Fleet) without(n Need) *member {
+	m := f.placed[n.Instance]
+	if n.Instance == "" || m == nil {
+		return nil
+	}
+	f.detach(m)
+	return m
+}
+
+func (f *Fleet) reattach(m *member) {
+	if m == nil {
+		return
+	}
+	h := f.byName[m.Host]
+	if h == nil {
+		f.attach(m)
+		return
+	}
+	f.unlist(h)
+	f.attach(m)
+	f.list(h)
+}
+
+func (f *Fleet) choose(n Need) Choice {
+	q := f.query(n)
+	var best *host
+	var ports []int
+	var crowd crowd
+	for _, h := range q.candidates() {
+		if best != nil && crowd == q.least {
+			break
+		}
+		here := q.crowd(h)
+		if best != nil && !here.less(crowd) {
 			continue
 		}
-		fitting = append(fitting, candidate{o, v.Ports, left(o, n.others(placed))})
-	}
-	slices.SortFunc(rejected, func(a, b Verdict) int { return strings.Compare(a.Host, b.Host) })
-	if len(fitting) == 0 {
-		return Choice{Why: nowhere(n, rejected), Rejected: rejected}
-	}
-	slices.SortFunc(fitting, leastLoaded)
-	best := fitting[0]
-	return Choice{Found: true, Offer: best.offer, Ports: best.ports, Why: because(n, fitting), Rejected: rejected}
-}
-
-func leastLoaded(a, b candidate) int {
-	return cmp.Or(
-		cmp.Compare(b.free.Mem, a.free.Mem),
-		cmp.Compare(b.free.CPUs, a.free.CPUs),
-		strings.Compare(a.offer.Host, b.offer.Host),
-	)
-}
-
-// because says what speaks for the first of the fitting hosts.
-func because(n Need, fitting []candidate) string {
-	best := fitting[0]
-	switch {
-	case n.Host != "":
-		return best.offer.Host + ": its volume lies there"
-	case len(fitting) == 1:
-		return best.offer.Host + ": the only host that fits"
-	case best.free == fitting[1].free:
-		return fmt.Sprintf("%s: first by name among the hosts with most free memory (%s MiB)", best.offer.Host, amount(best.free.Mem))
-	case best.free.Mem == fitting[1].free.Mem:
-		return fmt.Sprintf("%s: most free cpus (%s)", best.offer.Host, amount(best.free.CPUs))
-	}
-	return fmt.Sprintf("%s: most free memory (%s MiB)", best.offer.Host, amount(best.free.Mem))
-}
-
-// nowhere says why no host is left. For a bound instance only its own host matters.
-func nowhere(n Need, rejected []Verdict) string {
-	var reasons []string
-	for _, v := range rejected {
-		if n.Host == "" || n.Host == v.Host {
-			reasons = append(reasons, v.Host+": "+v.Why)
+		if v := q.fit(h); v.Fits {
+			best, ports, crowd = h, v.Ports, here
 		}
 	}
+	if best == nil {
+		rejected := f.verdicts(n)
+		return Choice{Why: nowhere(n, rejected), Rejected: rejected}
+	}
+	return Choice{Found: true, Offer: best.offer, Ports: ports, Why: q.because(best, crowd)}
+}
+
+// Explain holds a need against every host that could be meant and says of each whether it fits, sorted by name.
+func (f *Fleet) Explain(n Need) []Verdict {
+	own := f.without(n)
+	defer f.reattach(own)
+	return f.verdicts(n)
+}
+
+func (f *Fleet) verdicts(n Need) []Verdict {
+	q := f.query(n)
+	q.explain = true
+	verdicts := make([]Verdict, 0, len(f.hosts))
+	for _, h := range q.candidates() {
+		verdicts = append(verdicts, q.fit(h))
+	}
+	slices.SortFunc(verdicts, func(a, b Verdict) int { return strings.Compare(a.Host, b.Host) })
+	return verdicts
+}
+
+// because says what speaks for the host.
+func (q *query) because(h *host, c crowd) string {
+	name := h.offer.Host
+	most := fmt.Sprintf("most free memory (%s MiB)", amount(h.free.Mem))
 	switch {
+	case q.Host != "":
+		return name + ": its volume lies there"
+	case c.host > 0:
+		return fmt.Sprintf("%s: shares the host with another member of %s, for %d instances are wanted and there are %s",
+			name, q.App.ID, q.App.Instances, hosts(len(q.fleet.known)))
+	case c.zone > 0:
+		return fmt.Sprintf("%s: no zone has fewer members (%d in this one); %s there", name, c.zone, most)
+	case q.spread && len(q.zones) > 0:
+		return name + ": a zone without another member; " + most + " there"
+	}
+	return name + ": " + most + " of the hosts that fit"
+}
+
+func hosts(n int) string {
+	if n == 1 {
+		return "1 host"
+	}
+	return fmt.Sprintf("%d hosts", n)
+}
+
+// nowhere says why no host is left.
+func nowhere(n Need, rejected []Verdict) string {
+	reasons := make([]string, 0, len(rejected))
+	for _, v := range rejected {
+		reasons = append(reasons, v.Host+": "+v.Why)
+	}
+	switch {
+	case len(reasons) > maxReasons:
+		return fmt.Sprintf("no host fits: %s; and %d more", strings.Join(reasons[:maxReasons], "; "), len(reasons)-maxReasons)
 	case len(reasons) > 0:
 		return "no host fits: " + strings.Join(reasons, "; ")
 	case n.Host != "":
@@ -86,3 +148,6 @@ func nowhere(n Need, rejected []Verdict) string {
 	}
 	return "no host offers anything at the moment"
 }
+
+// maxReasons bounds the sentence; the list of the rejected has all.
+const maxReasons = 10

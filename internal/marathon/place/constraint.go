@@ -10,12 +10,6 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
 
-// Names of the host's name in a constraint; "@" marks what is not an attribute of the administrator.
-const (
-	fieldHostname   = "hostname"
-	fieldAtHostname = "@hostname"
-)
-
 // limitsHost reports whether the constraint says how many instances a host may have.
 func limitsHost(c app.Constraint) bool {
 	if c.Field != fieldHostname && c.Field != fieldAtHostname {
@@ -30,79 +24,66 @@ func limitsHost(c app.Constraint) bool {
 	return false
 }
 
-// constrained checks every constraint of the app.
-func constrained(o Offer, n Need, others []Placed) string {
-	for _, c := range n.App.Constraints {
-		value, has := fieldValue(c.Field, o.Host, o.Attributes)
-		why := ""
-		switch {
-		case has:
-			why = unmet(c, value, fieldCounts(c.Field, n.App.ID, others))
-		case c.Operator != app.OperatorUnlike:
-			why = "it has no attribute " + c.Field
-		}
-		if why != "" {
+// constrained checks every constraint of the app. An app that says nothing about regions stays in the local one.
+func (q *query) constrained(h *host) string {
+	regions := false
+	for _, c := range q.App.Constraints {
+		regions = regions || c.Field == fieldRegion
+		if why := q.unmet(c, h); why != "" {
+			if !q.explain {
+				return no
+			}
 			return fmt.Sprintf("constraint %s: %s", spell(c), why)
 		}
+	}
+	if local := q.fleet.Local; !regions && local != "" && h.offer.Region != "" && h.offer.Region != local {
+		return fmt.Sprintf("it lies in region %s, and only constraints on @region lead out of %s", h.offer.Region, local)
 	}
 	return ""
 }
 
-// fieldValue is what a host shows to a constraint.
-func fieldValue(field, host string, attributes map[string]string) (string, bool) {
-	if field == fieldHostname || field == fieldAtHostname {
-		return host, true
-	}
-	value, ok := attributes[strings.TrimPrefix(field, "@")]
-	return value, ok
-}
-
-// fieldCounts is how many instances of the app each value of the field has.
-func fieldCounts(field string, id app.ID, others []Placed) map[string]int {
-	counts := map[string]int{}
-	for _, p := range others {
-		if p.App != id {
-			continue
+// unmet says why the host may not take one more instance; empty when it may.
+func (q *query) unmet(c app.Constraint, h *host) string {
+	value, has := h.offer.value(c.Field)
+	if !has {
+		if c.Operator == app.OperatorUnlike {
+			return ""
 		}
-		if value, ok := fieldValue(field, p.Host, p.Attributes); ok {
-			counts[value]++
-		}
+		return "it has no attribute " + c.Field
 	}
-	return counts
-}
-
-// unmet says why a host with that value may not take one more instance; empty when it may.
-func unmet(c app.Constraint, value string, counts map[string]int) string {
 	switch c.Operator {
 	case app.OperatorUnique:
-		return tooMany(value, counts[value], 1)
+		return q.tooMany(value, q.others.of(c.Field)[value], 1)
 	case app.OperatorMaxPer:
-		return maxPer(c, value, counts[value])
+		return q.maxPer(c, value, q.others.of(c.Field)[value])
 	case app.OperatorCluster:
-		return cluster(c, value, counts)
+		return cluster(c, value, q.others.of(c.Field))
 	case app.OperatorGroupBy:
-		return groupBy(c, value, counts)
+		return groupBy(c, value, q.others.of(c.Field))
 	case app.OperatorLike, app.OperatorUnlike:
-		return like(c, value)
+		return q.fleet.patterns.like(c, value)
 	case app.OperatorIs:
 		return is(c, value)
 	}
 	return "unknown operator"
 }
 
-func tooMany(value string, count, limit int) string {
+func (q *query) tooMany(value string, count, limit int) string {
 	if count < limit {
 		return ""
+	}
+	if !q.explain {
+		return no
 	}
 	return fmt.Sprintf("%s has %d already", value, count)
 }
 
-func maxPer(c app.Constraint, value string, count int) string {
+func (q *query) maxPer(c app.Constraint, value string, count int) string {
 	limit, err := strconv.Atoi(text(c))
 	if err != nil {
 		return "the limit is not a number"
 	}
-	return tooMany(value, count, limit)
+	return q.tooMany(value, count, limit)
 }
 
 // cluster keeps all instances on one value: the one given, else that of the first instance.
@@ -134,9 +115,17 @@ func groupBy(c app.Constraint, value string, counts map[string]int) string {
 	return ""
 }
 
-func like(c app.Constraint, value string) string {
-	pattern, err := regexp.Compile("^(?:" + text(c) + ")$")
-	if err != nil {
+// patterns are the regular expressions of constraints, compiled once; nil for one that is none.
+type patterns map[string]*regexp.Regexp
+
+// like matches the whole value.
+func (p patterns) like(c app.Constraint, value string) string {
+	pattern, known := p[text(c)]
+	if !known {
+		pattern, _ = regexp.Compile("^(?:" + text(c) + ")$") // nil when it is none
+		p[text(c)] = pattern
+	}
+	if pattern == nil {
 		return "the pattern is not a regular expression"
 	}
 	switch matches := pattern.MatchString(value); {
@@ -179,6 +168,3 @@ func spell(c app.Constraint) string {
 	parts := []string{c.Field, string(c.Operator), text(c)}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
-
-// sentence joins the parts of an enumeration.
-func sentence(parts []string) string { return strings.Join(parts, ", ") }

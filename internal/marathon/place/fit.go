@@ -1,8 +1,10 @@
 package place
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
@@ -17,6 +19,15 @@ type Need struct {
 	Ports  []int // host ports of its last task, in the order of app.Ports
 }
 
+// wants is what the instance takes off a host, the persistent volumes of a new one included.
+func (n Need) wants() Resources {
+	r := Resources{CPUs: n.App.CPUs, Mem: n.App.Mem, Disk: n.App.Disk, GPUs: float64(n.App.GPUs)}
+	if n.Host == "" {
+		r.Disk += float64(n.App.VolumeDisk())
+	}
+	return r
+}
+
 // Placed is an instance that has a host, whether its task runs or not.
 type Placed struct {
 	App        app.ID
@@ -26,125 +37,133 @@ type Placed struct {
 	Ports      []int
 	// Holds is what the offers do not know of: the resources kept for an instance whose task is down.
 	Holds Resources
+	Roles []string // acceptedResourceRoles of its app: where Holds is taken from
 }
 
 // Verdict is what was found about one host.
 type Verdict struct {
-	Host  string
-	Fits  bool
-	Why   string // why not; empty when it fits
-	Ports []int  // host ports in the order of app.Ports, 0 for one that is not published
+	Host   string
+	Fits   bool
+	Reason app.RejectReason // the first rule that does not allow it, in Marathon's words; empty when it fits
+	Why    string           // why not, one sentence; empty when it fits
+	Ports  []int            // host ports in the order of app.Ports, 0 for one that is not published
+	Offer  Offer
 }
 
-// Fit decides whether the instance may run on the host of the offer.
-func Fit(o Offer, n Need, placed []Placed) Verdict {
-	v := Verdict{Host: o.Host}
-	others := n.others(placed)
-	for _, rule := range []func(Offer, Need, []Placed) string{bound, constrained, apart, room} {
-		if v.Why = rule(o, n, others); v.Why != "" {
+// no stands for a reason where nobody asked for the sentence.
+const no = "no"
+
+// rule says why a host may not have the instance, empty when it may.
+type rule struct {
+	reason app.RejectReason
+	broken func(*query, *host) string
+}
+
+// rules in the order of Marathon's funnel.
+func rules() []rule {
+	return []rule{
+		{app.UnfulfilledRole, (*query).role},
+		{app.UnfulfilledConstraint, (*query).constrained},
+		{app.UnfulfilledConstraint, (*query).apart},
+		{app.NoReservationFound, (*query).bound},
+		{app.AgentMaintenance, (*query).draining},
+	}
+}
+
+// fit decides whether the instance may run on the host.
+func (q *query) fit(h *host) Verdict {
+	v := Verdict{Host: h.offer.Host}
+	if q.explain {
+		v.Offer = h.offer
+	}
+	for _, r := range q.fleet.rules {
+		if v.Why = r.broken(q, h); v.Why != "" {
+			v.Reason = r.reason
 			return v
 		}
 	}
-	v.Ports, v.Why = ports(o, n, others)
-	v.Fits = v.Why == ""
+	if v.Reason, v.Why = q.room(h); v.Reason != "" {
+		return v
+	}
+	if v.Ports, v.Why = q.assign(h); v.Why != "" {
+		v.Reason = app.InsufficientPorts
+		return v
+	}
+	v.Fits = true
 	return v
 }
 
-// others are the placed instances but the one that needs a place: what it holds itself does not stand in its way.
-func (n Need) others(placed []Placed) []Placed {
-	return slices.DeleteFunc(slices.Clone(placed), func(p Placed) bool { return p.Instance == n.Instance && n.Instance != "" })
+// role keeps an app off a host that has only resources it does not accept.
+func (q *query) role(h *host) string {
+	roles := q.App.AcceptedResourceRoles
+	if (len(roles) == 0 || slices.Contains(roles, unreserved)) && len(h.left) == 0 {
+		return ""
+	}
+	if h.usable(roles) != (Resources{}) || q.want == (Resources{}) {
+		return ""
+	}
+	return "nothing there is of a role that the app accepts (" + strings.Join(roles, ", ") + ")"
+}
+
+// apart keeps the members of a PostgreSQL cluster on different hosts, unless its definition says how close they may be, or
+// there are fewer hosts than members.
+func (q *query) apart(h *host) string {
+	if !q.spread || q.byHost[h.offer.Host] < q.limit {
+		return ""
+	}
+	if !q.explain {
+		return no
+	}
+	for _, m := range h.members {
+		if m.App == q.App.ID {
+			return fmt.Sprintf("another member of %s has its place there (%s)", q.App.ID, m.Instance)
+		}
+	}
+	return fmt.Sprintf("another member of %s has its place there", q.App.ID)
 }
 
 // bound keeps an instance with its volume.
-func bound(o Offer, n Need, _ []Placed) string {
+func (q *query) bound(h *host) string {
 	switch {
-	case n.Host == "":
+	case q.Host == "":
 		return ""
-	case n.Host != o.Host:
-		return "its volume lies on " + n.Host
-	case !slices.Contains(o.Volumes, n.Volume):
-		return fmt.Sprintf("volume %s is missing there", n.Volume)
+	case q.Host != h.offer.Host:
+		return "its volume lies on " + q.Host
+	case !slices.Contains(h.offer.Volumes, q.Volume):
+		return fmt.Sprintf("volume %s is missing there", q.Volume)
 	}
 	return ""
 }
 
-// apart keeps the members of a PostgreSQL cluster on different hosts, unless its definition says how close they may be.
-func apart(o Offer, n Need, others []Placed) string {
-	if !n.App.IsPostgres() || slices.ContainsFunc(n.App.Constraints, limitsHost) {
-		return ""
-	}
-	for _, p := range others {
-		if p.App == n.App.ID && p.Host == o.Host {
-			return fmt.Sprintf("another member of %s has its place there (%s)", n.App.ID, p.Instance)
-		}
-	}
-	return ""
-}
+func (q *query) draining(h *host) string { return h.offer.Draining }
 
-// room compares what is asked for with what is left after what others hold.
-func room(o Offer, n Need, others []Placed) string {
-	want := Resources{CPUs: n.App.CPUs, Mem: n.App.Mem, Disk: n.App.Disk, GPUs: float64(n.App.GPUs)}
-	missing := left(o, others).lacks(want)
-	if len(missing) == 0 {
-		return ""
-	}
-	return "not enough " + sentence(missing)
-}
-
-// left is the offer without what the instances of others hold.
-func left(o Offer, others []Placed) Resources {
-	free := o.Free
-	for _, p := range others {
-		if p.Host == o.Host {
-			free = free.Sub(p.Holds)
+// room says what the host has too little of: the first in the order of the funnel, and in words all of it.
+func (q *query) room(h *host) (app.RejectReason, string) {
+	have := h.usable(q.App.AcceptedResourceRoles)
+	first := app.RejectReason("")
+	var missing []string
+	for _, part := range [...]struct {
+		reason     app.RejectReason
+		name       string
+		have, want float64
+	}{
+		{app.InsufficientCPUs, "cpus", have.CPUs, q.want.CPUs},
+		{app.InsufficientMemory, "mem", have.Mem, q.want.Mem},
+		{app.InsufficientDisk, "disk", have.Disk, q.want.Disk},
+		{app.InsufficientGPUs, "gpus", have.GPUs, q.want.GPUs},
+	} {
+		if part.want == 0 || part.have+tolerance >= part.want {
+			continue
 		}
-	}
-	return free
-}
-
-// ports finds a host port for each port of the app.
-func ports(o Offer, n Need, others []Placed) ([]int, string) {
-	free := o.Ports
-	for _, p := range others {
-		if p.Host == o.Host {
-			free = free.Without(p.Ports...)
+		if !q.explain {
+			return part.reason, no
 		}
+		first = cmp.Or(first, part.reason)
+		missing = append(missing, fmt.Sprintf("%s (%s free of the %s it needs)",
+			part.name, amount(max(part.have, 0)), amount(part.want)))
 	}
-	wanted := n.App.Ports()
-	before := n.Ports
-	if len(before) != len(wanted) {
-		before = make([]int, len(wanted))
+	if first == "" {
+		return "", ""
 	}
-	taken := make([]int, 0, len(wanted))
-	for i, port := range wanted {
-		number, why := hostPort(free, port, before[i])
-		if why != "" {
-			return nil, why
-		}
-		taken = append(taken, number)
-		free = free.Without(number)
-	}
-	return taken, ""
-}
-
-// hostPort picks the number for one port.
-func hostPort(free Ranges, p app.Port, before int) (int, string) {
-	if !p.Published {
-		return 0, ""
-	}
-	if p.HostPort != 0 {
-		if free.Contains(p.HostPort) {
-			return p.HostPort, ""
-		}
-		return 0, fmt.Sprintf("port %d is not free", p.HostPort)
-	}
-	for _, number := range []int{before, p.ContainerPort} {
-		if number != 0 && free.Contains(number) {
-			return number, ""
-		}
-	}
-	if number, ok := free.lowest(); ok {
-		return number, ""
-	}
-	return 0, "no port is free"
+	return first, "not enough " + strings.Join(missing, ", ")
 }

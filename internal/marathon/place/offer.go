@@ -8,14 +8,23 @@ import (
 
 // Offer is what one host has free at the moment, as its driver sees it: what running tasks use is already taken off.
 type Offer struct {
-	ID      string // the driver's name of the offer; a launch refers to it
-	Host    string // host name, what HOST becomes in the environment of a task
-	Address string // IP address at which the host's ports are reached
-	AgentID string // the platform's id of the host, Marathon's slaveId
-	Free    Resources
-	Ports   Ranges // free host ports
-	// Attributes are what constraints other than hostname look at, "zone" and "region" among them.
+	ID      string    // the driver's name of the offer; a launch refers to it
+	Host    string    // host name, what HOST becomes in the environment of a task
+	Address string    // IP address at which the host's ports are reached
+	AgentID string    // the platform's id of the host, Marathon's slaveId
+	Free    Resources // what nobody has reserved, role "*"
+	Ports   Ranges    // free host ports
+	// Reserved are resources that only apps may use that accept the role they are reserved for.
+	Reserved map[string]Resources
+	// Region and Zone are the fault domain of the host, what constraints call @region and @zone. Empty where the platform
+	// knows none; attributes of the names "region" and "zone" stand in for them then.
+	Region string
+	Zone   string
+	// Attributes are what constraints on any other name look at, formatted by [FormatScalar], [FormatRanges] or
+	// [FormatSet] unless they are text.
 	Attributes map[string]string
+	// Draining is why nothing new goes to the host, one sentence; empty for a host that takes tasks.
+	Draining string
 	// Volumes are the ids of the volumes that lie on the host, used or not.
 	Volumes []string
 }
@@ -39,25 +48,13 @@ func (r Resources) Sub(s Resources) Resources {
 }
 
 // Covers reports whether r has at least as much of everything as want.
-func (r Resources) Covers(want Resources) bool { return len(r.lacks(want)) == 0 }
+func (r Resources) Covers(want Resources) bool {
+	return r.CPUs+tolerance >= want.CPUs && r.Mem+tolerance >= want.Mem && r.Disk+tolerance >= want.Disk &&
+		r.GPUs+tolerance >= want.GPUs
+}
 
 // tolerance absorbs the rounding of sums of fractions: platforms count scalars in thousandths.
 const tolerance = 0.0005
-
-// lacks names the resources of which r has less than want, none when want fits.
-func (r Resources) lacks(want Resources) []string {
-	var missing []string
-	for _, part := range []struct {
-		name       string
-		have, want float64
-	}{{"cpus", r.CPUs, want.CPUs}, {"mem", r.Mem, want.Mem}, {"disk", r.Disk, want.Disk}, {"gpus", r.GPUs, want.GPUs}} {
-		if part.have+tolerance < part.want {
-			missing = append(missing, fmt.Sprintf("%s (%s free of the %s it needs)",
-				part.name, amount(max(part.have, 0)), amount(part.want)))
-		}
-	}
-	return missing
-}
 
 // amount writes a resource as people do: at most three decimals, none when it is whole.
 func amount(v float64) string {

@@ -38,7 +38,8 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		s.offers = nil
 		for name, f := range lines(d.Input) {
 			s.offers = append(s.offers, Offer{
-				Host: name, Free: f.resources(t), Ports: f.ranges(t), Volumes: f.list("volumes"), Attributes: f.rest(),
+				Host: name, Free: f.resources(t), Reserved: f.reserved(t), Ports: f.ranges(t), Volumes: f.list("volumes"),
+				Region: f.text("@region"), Zone: f.text("@zone"), Draining: f.text("draining"), Attributes: f.rest(),
 			})
 		}
 	case "placed":
@@ -71,14 +72,15 @@ func (s *scenario) choose(t *testing.T, d *datadriven.TestData) string {
 	}
 	n := s.need
 	n.Instance, n.Host, n.Volume, n.Ports = app.InstanceID(f.text("instance")), f.text("host"), f.text("volume"), f.ports(t)
-	c := Choose(s.offers, n, s.placed)
+	fleet := NewFleet(s.offers, s.placed)
+	c := fleet.Choose(n)
 	var out strings.Builder
 	fmt.Fprintln(&out, c.Why)
 	if c.Found {
 		fmt.Fprintf(&out, "ports: %v\n", c.Ports)
 	}
-	for _, v := range c.Rejected {
-		if c.Found {
+	for _, v := range fleet.Explain(n) {
+		if c.Found && !v.Fits {
 			fmt.Fprintf(&out, "not %s: %s\n", v.Host, v.Why)
 		}
 	}
@@ -131,7 +133,16 @@ func (f fields) number(t *testing.T, key string) float64 {
 }
 
 func (f fields) resources(t *testing.T) Resources {
-	return Resources{CPUs: f.number(t, "cpus"), Mem: f.number(t, "mem"), Disk: f.number(t, "disk")}
+	return Resources{CPUs: f.number(t, "cpus"), Mem: f.number(t, "mem"), Disk: f.number(t, "disk"), GPUs: f.number(t, "gpus")}
+}
+
+// reserved reads web.cpus=… web.mem=… for the role web.
+func (f fields) reserved(t *testing.T) map[string]Resources {
+	web := Resources{CPUs: f.number(t, "web.cpus"), Mem: f.number(t, "web.mem")}
+	if web == (Resources{}) {
+		return nil
+	}
+	return map[string]Resources{"web": web}
 }
 
 func (f fields) ranges(t *testing.T) Ranges {

@@ -1,0 +1,182 @@
+package place
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+)
+
+// Fleet is what there is to place on: the offers of one moment and the instances that have a place, indexed once for any
+// number of choices. It answers [Fleet.Choose] as if it had been made anew after each [Fleet.Take]. It is not safe for use
+// by several goroutines at once.
+type Fleet struct {
+	// Local is the region an app without a constraint on @region is kept in; empty where the platform has no regions.
+	// Hosts that name no region count as local.
+	Local string
+
+	hosts    []*host // the order in which they are preferred, see [preferred]
+	byName   map[string]*host
+	known    map[string]bool // hosts that make an offer or are the place of an instance
+	placed   map[app.InstanceID]*member
+	censuses map[app.ID]*census
+	patterns patterns
+	rules    []rule
+	// refused holds the app's needs that found no place since anything of the app was taken: a fleet only gets fuller.
+	refused map[app.ID]refusal
+}
+
+// host is an offer with what is left of it.
+type host struct {
+	offer   Offer
+	free    Resources
+	left    map[string]Resources // of what is reserved, by role
+	ports   Ranges
+	members []*member
+}
+
+// member is an instance that has a place.
+type member struct {
+	Placed
+	Roles  []string // roles from which it holds its resources
+	Region string
+	Zone   string
+}
+
+// refusal is a choice that found nothing.
+type refusal struct {
+	def    app.App
+	choice Choice
+}
+
+// NewFleet indexes the offers and the placed instances. Of several offers of one host only the first counts.
+func NewFleet(offers []Offer, placed []Placed) *Fleet {
+	f := &Fleet{
+		byName: make(map[string]*host, len(offers)), known: map[string]bool{},
+		placed: make(map[app.InstanceID]*member, len(placed)), censuses: map[app.ID]*census{},
+		patterns: patterns{}, rules: rules(), refused: map[app.ID]refusal{},
+	}
+	for _, o := range offers {
+		if f.byName[o.Host] != nil {
+			continue
+		}
+		h := &host{offer: o, free: o.Free, left: o.Reserved, ports: o.Ports}
+		f.hosts = append(f.hosts, h)
+		f.byName[o.Host] = h
+		f.known[o.Host] = true
+	}
+	for _, p := range placed {
+		f.attach(f.memberAt(p))
+	}
+	slices.SortFunc(f.hosts, preferred)
+	return f
+}
+
+// memberAt adds to a placed instance what the offer of its host knows.
+func (f *Fleet) memberAt(p Placed) *member {
+	m := &member{Placed: p, Roles: p.Roles, Region: p.Attributes[fieldRegion], Zone: p.Attributes[fieldZone]}
+	h := f.byName[p.Host]
+	if h == nil {
+		return m
+	}
+	m.Region, m.Zone = cmp.Or(h.offer.Region, m.Region), cmp.Or(h.offer.Zone, m.Zone)
+	if m.Attributes == nil {
+		m.Attributes = h.offer.Attributes
+	}
+	return m
+}
+
+// Take accounts for an instance that goes where the choice says: nobody else gets what it needs there.
+func (f *Fleet) Take(c Choice, n Need) {
+	if !c.Found {
+		return
+	}
+	if m := f.placed[n.Instance]; m != nil && n.Instance != "" {
+		f.detach(m)
+	}
+	p := Placed{
+		App: n.App.ID, Instance: n.Instance, Host: c.Offer.Host, Attributes: c.Offer.Attributes, Ports: c.Ports,
+		Holds: n.wants(), Roles: n.App.AcceptedResourceRoles,
+	}
+	h := f.byName[p.Host]
+	f.unlist(h)
+	f.attach(f.memberAt(p))
+	f.list(h)
+	delete(f.refused, n.App.ID)
+}
+
+// attach makes m count. The order of the hosts is the caller's business.
+func (f *Fleet) attach(m *member) {
+	if m.Instance != "" {
+		f.placed[m.Instance] = m
+	}
+	f.known[m.Host] = true
+	f.census(m.App).add(m, 1)
+	if h := f.byName[m.Host]; h != nil {
+		h.members = append(h.members, m)
+		h.give(m)
+	}
+}
+
+// detach is the opposite of attach, but for the host being known.
+func (f *Fleet) detach(m *member) {
+	delete(f.placed, m.Instance)
+	f.census(m.App).add(m, -1)
+	h := f.byName[m.Host]
+	if h == nil {
+		return
+	}
+	f.unlist(h)
+	h.members = slices.DeleteFunc(h.members, func(x *member) bool { return x == m })
+	h.recount()
+	f.list(h)
+}
+
+func (f *Fleet) census(id app.ID) *census {
+	c := f.censuses[id]
+	if c == nil {
+		c = &census{members: map[*member]bool{}, counts: map[string]map[string]int{}}
+		f.censuses[id] = c
+	}
+	return c
+}
+
+// list puts a host back to where its free resources say; unlist takes it out.
+func (f *Fleet) list(h *host) {
+	i, _ := slices.BinarySearchFunc(f.hosts, h, preferred)
+	f.hosts = slices.Insert(f.hosts, i, h)
+}
+
+func (f *Fleet) unlist(h *host) {
+	if i, found := slices.BinarySearchFunc(f.hosts, h, preferred); found {
+		f.hosts = slices.Delete(f.hosts, i, i+1)
+	}
+}
+
+// preferred orders hosts: those with GPUs last, for who needs none must not take them from who does; then most memory
+// left, most cpus, first by name.
+func preferred(a, b *host) int {
+	return cmp.Or(
+		cmp.Compare(min(a.free.GPUs, 1), min(b.free.GPUs, 1)),
+		cmp.Compare(b.free.Mem, a.free.Mem),
+		cmp.Compare(b.free.CPUs, a.free.CPUs),
+		strings.Compare(a.offer.Host, b.offer.Host),
+	)
+}
+
+// recount is what is left of the offer after all members.
+func (h *host) recount() {
+	h.free, h.left, h.ports = h.offer.Free, h.offer.Reserved, h.offer.Ports
+	for _, m := range h.members {
+		h.give(m)
+	}
+}
+
+// give takes off what one member holds.
+func (h *host) give(m *member) {
+	h.ports = h.ports.Without(m.Ports...)
+	if m.Holds != (Resources{}) {
+		h.free, h.left = draw(h.free, h.left, m.Holds, m.Roles)
+	}
+}
