@@ -116,9 +116,9 @@ func (q *query) because(h *host, c crowd) string {
 		return name + ": its volume lies there"
 	case c.host > 0:
 		return fmt.Sprintf("%s: shares the host with another member of %s, for %d instances are wanted and there are %s",
-			name, q.App.ID, q.App.Instances, hosts(len(q.fleet.known)))
+			name, q.App.ID, q.App.Instances, hosts(q.fleet.Hosts))
 	case c.zone > 0:
-		return fmt.Sprintf("%s: no zone has fewer members (%d in this one); %s there", name, c.zone, most)
+		return fmt.Sprintf("%s: no zone with room has fewer members (%d in this one); %s there", name, c.zone, most)
 	case q.spread && len(q.zones) > 0:
 		return name + ": a zone without another member; " + most + " there"
 	}

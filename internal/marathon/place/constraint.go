@@ -26,6 +26,9 @@ func limitsHost(c app.Constraint) bool {
 
 // constrained checks every constraint of the app. An app that says nothing about regions stays in the local one.
 func (q *query) constrained(h *host) string {
+	if q.data() {
+		return ""
+	}
 	regions := false
 	for _, c := range q.App.Constraints {
 		regions = regions || c.Field == fieldRegion

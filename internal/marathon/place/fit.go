@@ -105,21 +105,25 @@ func (q *query) role(h *host) string {
 	return "nothing there is of a role that the app accepts (" + strings.Join(roles, ", ") + ")"
 }
 
+// data reports whether the data of a database lies on a host. Rules that changed since it came there do not keep it down.
+func (q *query) data() bool { return q.Host != "" && q.App.IsPostgres() }
+
 // apart keeps the members of a PostgreSQL cluster on different hosts, unless its definition says how close they may be, or
 // there are fewer hosts than members.
 func (q *query) apart(h *host) string {
-	if !q.spread || q.byHost[h.offer.Host] < q.limit {
+	if !q.spread || q.data() || q.byHost[h.offer.Host] < q.limit {
 		return ""
 	}
 	if !q.explain {
 		return no
 	}
+	var first app.InstanceID
 	for _, m := range h.members {
-		if m.App == q.App.ID {
-			return fmt.Sprintf("another member of %s has its place there (%s)", q.App.ID, m.Instance)
+		if m.App == q.App.ID && (first == "" || m.Instance < first) {
+			first = m.Instance
 		}
 	}
-	return fmt.Sprintf("another member of %s has its place there", q.App.ID)
+	return fmt.Sprintf("another member of %s has its place there (%s)", q.App.ID, first)
 }
 
 // bound keeps an instance with its volume.

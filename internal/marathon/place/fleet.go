@@ -15,10 +15,13 @@ type Fleet struct {
 	// Local is the region an app without a constraint on @region is kept in; empty where the platform has no regions.
 	// Hosts that name no region count as local.
 	Local string
+	// Hosts is how many hosts the platform has, 0 when that is not known for certain. Only with fewer hosts than members may
+	// members of a PostgreSQL app share one: their volumes would keep them together long after a host that was only away has
+	// come back, so who cannot tell the two apart leaves it at 0.
+	Hosts int
 
 	hosts    []*host // the order in which they are preferred, see [preferred]
 	byName   map[string]*host
-	known    map[string]bool // hosts that make an offer or are the place of an instance
 	placed   map[app.InstanceID]*member
 	censuses map[app.ID]*census
 	patterns patterns
@@ -53,7 +56,7 @@ type refusal struct {
 // NewFleet indexes the offers and the placed instances. Of several offers of one host only the first counts.
 func NewFleet(offers []Offer, placed []Placed) *Fleet {
 	f := &Fleet{
-		byName: make(map[string]*host, len(offers)), known: map[string]bool{},
+		byName: make(map[string]*host, len(offers)),
 		placed: make(map[app.InstanceID]*member, len(placed)), censuses: map[app.ID]*census{},
 		patterns: patterns{}, rules: rules(), refused: map[app.ID]refusal{},
 	}
@@ -64,7 +67,6 @@ func NewFleet(offers []Offer, placed []Placed) *Fleet {
 		h := &host{offer: o, free: o.Free, left: o.Reserved, ports: o.Ports}
 		f.hosts = append(f.hosts, h)
 		f.byName[o.Host] = h
-		f.known[o.Host] = true
 	}
 	for _, p := range placed {
 		f.attach(f.memberAt(p))
@@ -111,7 +113,6 @@ func (f *Fleet) attach(m *member) {
 	if m.Instance != "" {
 		f.placed[m.Instance] = m
 	}
-	f.known[m.Host] = true
 	f.census(m.App).add(m, 1)
 	if h := f.byName[m.Host]; h != nil {
 		h.members = append(h.members, m)
@@ -119,7 +120,7 @@ func (f *Fleet) attach(m *member) {
 	}
 }
 
-// detach is the opposite of attach, but for the host being known.
+// detach is the opposite of attach.
 func (f *Fleet) detach(m *member) {
 	delete(f.placed, m.Instance)
 	f.census(m.App).add(m, -1)

@@ -24,7 +24,8 @@ type scenario struct {
 //	hosts    one line for each: NAME mem=… cpus=… disk=… ports=5432,31000-31010 volumes=… and any attribute=value
 //	app      a definition in JSON
 //	placed   one line for each instance: ID app=/a host=node1 ports=5432 mem=… and any attribute=value of the host
-//	choose   places the app; instance= host= volume= ports= say what is known of the instance
+//	choose   places the app; instance= host= volume= ports= say what is known of the instance, local= and fleet= (number of
+//	         hosts) what is known of the platform
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		s := &scenario{}
@@ -73,6 +74,7 @@ func (s *scenario) choose(t *testing.T, d *datadriven.TestData) string {
 	n := s.need
 	n.Instance, n.Host, n.Volume, n.Ports = app.InstanceID(f.text("instance")), f.text("host"), f.text("volume"), f.ports(t)
 	fleet := NewFleet(s.offers, s.placed)
+	fleet.Local, fleet.Hosts = f.text("local"), int(f.number(t, "fleet"))
 	c := fleet.Choose(n)
 	var out strings.Builder
 	fmt.Fprintln(&out, c.Why)

@@ -46,11 +46,12 @@ func (f *Fleet) query(n Need) *query {
 	return q
 }
 
-// perHost is how many members of a PostgreSQL app one host may have: one, unless there are fewer hosts than members. Hosts
-// that offer nothing at the moment count while an instance has its place there.
+// perHost is how many members of a PostgreSQL app one host may have: one, unless there are fewer hosts than members.
 func (f *Fleet) perHost(instances int) int {
-	n := max(len(f.known), 1)
-	return max((instances+n-1)/n, 1)
+	if f.Hosts < 1 {
+		return 1
+	}
+	return max((instances+f.Hosts-1)/f.Hosts, 1)
 }
 
 // emptiest is the number of members in the zone that has fewest.

@@ -1,0 +1,122 @@
+package place
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+)
+
+// fleetApp is an app of any kind: a database or not, with a constraint or none, of one role or another.
+func fleetApp(t *rapid.T) app.App {
+	a := drawApp(t)
+	a.Instances = rapid.IntRange(1, 6).Draw(t, "instances")
+	a.AcceptedResourceRoles = rapid.SampledFrom([][]string{nil, {"*"}, {"web"}, {"web", "*"}}).Draw(t, "roles")
+	unique := app.Constraint{Field: "hostname", Operator: app.OperatorUnique}
+	evenly := app.Constraint{Field: "@zone", Operator: app.OperatorGroupBy}
+	few := app.Constraint{Field: "zone", Operator: app.OperatorMaxPer, Value: new("2")}
+	together := app.Constraint{Field: "@zone", Operator: app.OperatorCluster}
+	elsewhere := app.Constraint{Field: "@hostname", Operator: app.OperatorUnlike, Value: new("node2")}
+	a.Constraints = rapid.SampledFrom([][]app.Constraint{
+		nil, {unique}, {evenly}, {few}, {together}, {elsewhere}, {elsewhere, evenly},
+	}).Draw(t, "constraints")
+	return a
+}
+
+func fleetOffers(t *rapid.T) []Offer {
+	var offers []Offer
+	for i := range rapid.IntRange(1, 5).Draw(t, "hosts") {
+		o := Offer{
+			Host: fmt.Sprintf("node%d", i+1), Free: Resources{CPUs: 3, Mem: float64(2048 + 512*(i%3))}, Zone: fmt.Sprintf("z%d", i%2),
+			Ports: Ranges{{5432, 5432}, {8008, 8008}, {31000, 31003}},
+		}
+		if rapid.Bool().Draw(t, "reserved") {
+			o.Reserved = map[string]Resources{"web": {CPUs: 1, Mem: 1024}}
+		}
+		offers = append(offers, o)
+	}
+	return offers
+}
+
+// TestFleetForgetsNothing says: after any number of choices taken, a fleet answers as one made anew of the same offers and
+// of everything that was placed.
+func TestFleetForgetsNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		offers := fleetOffers(t)
+		var placed []Placed
+		fleet := NewFleet(offers, nil)
+		for i := range rapid.IntRange(1, 25).Draw(t, "needs") {
+			n := Need{App: fleetApp(t), Instance: app.InstanceID(fmt.Sprint("i", i))}
+			if len(placed) > 0 && rapid.IntRange(0, 4).Draw(t, "again") == 0 {
+				n.Instance = placed[0].Instance // looks for a place though it has one
+				n.App.ID = placed[0].App
+			}
+			got, want := fleet.Choose(n), Choose(offers, n, placed)
+			if diff := cmp.Diff(want.answer(), got.answer()); diff != "" {
+				t.Fatalf("need %d: -anew +fleet\n%s", i, diff)
+			}
+			if diff := cmp.Diff(NewFleet(offers, placed).Explain(n), fleet.Explain(n)); diff != "" {
+				t.Fatalf("need %d: -anew +fleet\n%s", i, diff)
+			}
+			if !got.Found || n.Instance != app.InstanceID(fmt.Sprint("i", i)) {
+				continue
+			}
+			fleet.Take(got, n)
+			placed = append(placed, Placed{
+				App: n.App.ID, Instance: n.Instance, Host: got.Offer.Host, Ports: got.Ports, Holds: n.wants(),
+				Roles: n.App.AcceptedResourceRoles,
+			})
+		}
+	})
+}
+
+// answer is what must not depend on what was asked before; the words of a refusal may be those of an earlier look.
+func (c Choice) answer() any {
+	a := struct {
+		Found bool
+		Host  string
+		Ports []int
+		Why   string
+	}{c.Found, c.Offer.Host, c.Ports, c.Why}
+	if !c.Found {
+		a.Why = ""
+	}
+	return a
+}
+
+func TestFunnel(t *testing.T) {
+	u, err := app.Parse([]byte(`{"id": "/a", "mem": 600, "cpus": 2, "constraints": [["hostname", "UNLIKE", "node1"]]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet := NewFleet([]Offer{
+		{Host: "node1", Free: Resources{CPUs: 9, Mem: 900}},
+		{Host: "node2", Free: Resources{CPUs: 1, Mem: 900}, ID: "o2"},
+		{Host: "node3", Free: Resources{CPUs: 4, Mem: 500}},
+		{Host: "node4", Free: Resources{CPUs: 4, Mem: 700}, Ports: Ranges{}},
+		{Host: "node5", Free: Resources{CPUs: 4, Mem: 700}, Draining: "maintenance"},
+	}, nil)
+	c := fleet.Choose(Need{App: u.New("/a")})
+	want := []app.Rejection{
+		{Reason: app.UnfulfilledRole, Processed: 5},
+		{Reason: app.UnfulfilledConstraint, Declined: 1, Processed: 5},
+		{Reason: app.NoReservationFound, Processed: 4},
+		{Reason: app.AgentMaintenance, Declined: 1, Processed: 4},
+		{Reason: app.InsufficientCPUs, Declined: 1, Processed: 3},
+		{Reason: app.InsufficientMemory, Declined: 1, Processed: 2},
+		{Reason: app.InsufficientDisk, Processed: 1},
+		{Reason: app.InsufficientGPUs, Processed: 1},
+		{Reason: app.InsufficientPorts, Declined: 1, Processed: 1},
+		{Reason: app.DeclinedScarceResources},
+	}
+	if diff := cmp.Diff(want, Funnel(c.Rejected)); diff != "" {
+		t.Errorf("funnel: -want +got\n%s", diff)
+	}
+	unused := Unused(c.Rejected, 5, 2)
+	if len(unused) != 2 || unused[1].ID != "o2" || unused[1].Why != "not enough cpus (1 free of the 2 it needs)" {
+		t.Errorf("unused offers: %+v", unused)
+	}
+}
