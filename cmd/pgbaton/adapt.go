@@ -82,12 +82,32 @@ func (m members) Status(ctx context.Context, apiURL string) (deploy.Member, erro
 
 // Switchover asks an agent to have the lead handed over.
 func (m members) Switchover(ctx context.Context, apiURL, leader, candidate string) error {
-	a, err := m.peers.Send(ctx, http.MethodPost, apiURL+"/switchover", map[string]string{"leader": leader, "candidate": candidate})
+	body := map[string]string{"leader": leader}
+	if candidate != "" {
+		body["candidate"] = candidate
+	}
+	a, err := m.peers.Send(ctx, http.MethodPost, apiURL+"/switchover", body)
 	if err != nil {
 		return err
 	}
 	if !a.OK() {
 		return fmt.Errorf("switchover from %s to %s refused: %s", leader, candidate, a.Text)
+	}
+	return nil
+}
+
+// Pause asks an agent to have its cluster left alone, or not any more.
+func (m members) Pause(ctx context.Context, apiURL string, on bool) error {
+	body := map[string]any{"pause": nil} // removes it
+	if on {
+		body["pause"] = true
+	}
+	a, err := m.peers.Send(ctx, http.MethodPatch, apiURL+"/config", body)
+	if err != nil {
+		return err
+	}
+	if !a.OK() {
+		return fmt.Errorf("the agent refuses: %s", a.Text)
 	}
 	return nil
 }

@@ -52,7 +52,9 @@ func runScheduler(ctx context.Context, out io.Writer, o schedulerOptions) (err e
 		}
 		return nil
 	})
-	server := api.New(api.Config{Address: p.address(l), Version: build}, api.Backend{Scheduler: s, Hosts: s}, p.log)
+	server := api.New(api.Config{Address: p.address(l), Version: build}, api.Backend{
+		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s,
+	}, p.log)
 	group.Go("Marathon API", func(ctx context.Context) error { return server.Serve(ctx, l) })
 	p.screen.Say("scheduler", "Marathon's API on http://"+p.address(l)+", driver "+p.driver)
 	<-life.Done()

@@ -99,11 +99,18 @@ func (c *Campaign) Leader() (string, bool) {
 }
 
 // Leads reports whether this process leads at this moment.
-func (c *Campaign) Leads() bool {
+func (c *Campaign) Leads() bool { return c.Left() > 0 }
+
+// Left is how long this process leads for certain, zero or less when it does not. Whoever acts for the leader asks right
+// before each act: a process that was frozen finds that its context has not heard of the end yet.
+func (c *Campaign) Left() time.Duration {
 	c.mu.Lock()
 	t := c.term
 	c.mu.Unlock()
-	return t != nil && t.ctx.Err() == nil && time.Until(t.end()) > 0
+	if t == nil || t.ctx.Err() != nil {
+		return 0
+	}
+	return time.Until(t.end())
 }
 
 // Changed is closed when somebody else leads than when it was asked for.

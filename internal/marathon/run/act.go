@@ -1,7 +1,6 @@
 package run
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -53,7 +52,7 @@ func (l *loop) carryOut(plan *deploy.Plan) bool {
 // stop stores that the task is to end and then asks the driver for it.
 func (l *loop) stop(a deploy.Stop) {
 	i := l.instances[a.Instance]
-	again := i.Stopping != nil
+	again, unhealthy := i.Stopping != nil, l.probes[i.ID].health(i.Postgres).Kill
 	i.Goal, i.Led, i.Clean = a.Goal, a.Led, false
 	i.Stopping = &deploy.Stopping{At: app.At(time.Now()), Cause: a.Cause}
 	if !l.save(i) {
@@ -62,27 +61,38 @@ func (l *loop) stop(a deploy.Stop) {
 	if !again {
 		l.tell(Event{Kind: EventStopping, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: a.Cause})
 	}
+	if !again && unhealthy != "" {
+		l.emit(app.UnhealthyKillEvent{
+			AppID: i.App, TaskID: i.Task(), InstanceID: i.ID, Version: i.Version, Reason: unhealthy, Host: i.Host, SlaveID: i.AgentID,
+		})
+	}
 	l.kill(i)
 }
 
 // kill asks the driver to end the task. A request that gets lost is repeated by deploy when no answer comes.
 func (l *loop) kill(i deploy.Instance) {
-	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
-	if err := l.s.driver.Kill(ctx, i.Task(), i.Grace()); err != nil {
+	began := time.Now()
+	err := l.driver.Kill(ctx, i.Task(), i.Grace())
+	l.s.numbers.asked(began)
+	l.s.numbers.kills.Add(1)
+	if err != nil {
 		l.s.log.WarnContext(ctx, "the driver did not take a request to end a task", slog.String("task", string(i.Task())), slog.Any("err", err))
 	}
 }
 
 func (l *loop) forget(id app.InstanceID) {
-	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	ctx, cancel := l.bound(storeTimeout)
 	defer cancel()
 	if err := l.s.store.DeleteInstance(ctx, id); err != nil {
 		l.lost(err)
 		return
 	}
-	l.forgetRoles(l.instances[id].App)
+	gone := l.instances[id]
+	l.forgetRoles(gone.App)
 	delete(l.instances, id)
+	l.emitTerminated(gone.App)
 }
 
 // advance begins a step of a deployment.
@@ -94,8 +104,10 @@ func (l *loop) advance(a deploy.Advance) {
 		if d.ID != a.Deployment {
 			continue
 		}
+		ended := d.CurrentStep
 		d.CurrentStep = a.Step
 		if l.saveDefinitions(defs) == nil {
+			l.emitStep(*d, ended)
 			l.tellDeployment(*d, fmt.Sprintf("step %d of %d began", a.Step, len(d.Steps)))
 		}
 	}
@@ -108,6 +120,8 @@ func (l *loop) finish(a deploy.Finish) {
 	defs.Deployments = without(defs.Deployments, []string{a.Deployment})
 	if l.saveDefinitions(defs) == nil {
 		l.tellDeployment(done, "done")
+		l.emitStep(done, done.CurrentStep)
+		l.emit(app.DeploymentEndEvent{ID: done.ID, Plan: planOf(done)})
 	}
 }
 
@@ -123,18 +137,21 @@ func (l *loop) destroy(id app.InstanceID) {
 	if !l.save(i) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
-	if err := l.s.driver.Destroy(ctx, driver.Volume{ID: i.Volume, Host: i.Host}); err != nil {
+	if err := l.driver.Destroy(ctx, driver.Volume{ID: i.Volume, Host: i.Host}); err != nil {
 		l.s.log.WarnContext(ctx, "the driver did not take a request to destroy a volume", slog.String("volume", i.Volume), slog.Any("err", err))
 	}
 }
 
 // saveDefinitions stores definitions and deployments and takes them over.
 func (l *loop) saveDefinitions(defs store.Definitions) error {
-	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	ctx, cancel := l.bound(storeTimeout)
 	defer cancel()
-	if err := l.s.store.SaveDefinitions(ctx, defs); err != nil {
+	began := time.Now()
+	err := l.s.store.SaveDefinitions(ctx, defs)
+	l.s.numbers.wrote(began)
+	if err != nil {
 		l.lost(err)
 		return err
 	}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,7 +25,7 @@ func (s *Scheduler) Apply(ctx context.Context, change func(*app.Definitions) err
 		if err = l.available(); err != nil {
 			return
 		}
-		next := l.defs.Definitions.Clone()
+		next := l.defs.Clone()
 		if err = change(&next); err == nil {
 			d, err = l.deploy(next, o)
 		}
@@ -67,13 +68,7 @@ func (l *loop) available() error {
 // deploy makes next the definitions and opens a deployment, unless no task is touched by the change.
 func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment, error) {
 	changed := changedApps(l.defs.Apps, next.Apps)
-	var locked []store.Deployment
-	var locks []string
-	for _, d := range l.defs.Deployments {
-		if slices.ContainsFunc(changed, d.Affects) {
-			locked, locks = append(locked, d), append(locks, d.ID)
-		}
-	}
+	locked, locks := l.touching(changed), l.locks(changed)
 	if len(locks) > 0 && !o.Force && !o.DryRun {
 		return app.Deployment{}, &app.LockedError{Deployments: locks}
 	}
@@ -95,17 +90,55 @@ func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment,
 	if len(steps) > 0 {
 		defs.Deployments = append(defs.Deployments, d)
 	}
-	if err := l.saveDefinitions(defs); err != nil {
+	if err := l.replace(defs, changed, o, d.Version); err != nil {
 		return app.Deployment{}, fmt.Errorf("%w: %w", app.ErrUnavailable, err)
 	}
 	for _, given := range locked {
 		l.tellDeployment(given, "given up for a newer one")
+		l.emitGivenUp(given, "a newer deployment takes its place")
 	}
 	if len(steps) > 0 {
 		l.tellDeployment(d, "began")
+		l.emit(app.DeploymentInfoEvent{Plan: planOf(d)})
 	}
 	l.publish() // whoever asked may look at once
 	return d.Deployment, nil
+}
+
+// replace stores what a change makes of the definitions. What is to become of the instances of deleted apps is stored
+// before: a delete that wipes, stored alone, would be a delete that does not.
+func (l *loop) replace(defs store.Definitions, changed []app.ID, o app.ApplyOptions, at app.Timestamp) error {
+	old := l.defs.Definitions
+	if err := l.remember(defs.Definitions, changed, at); err != nil {
+		return err
+	}
+	if err := l.doom(defs.Definitions, changed, o); err != nil {
+		return err
+	}
+	if err := l.saveDefinitions(defs); err != nil {
+		l.emit(app.GroupChangeEvent{GroupID: common(changed), Version: at, Reason: err.Error()})
+		return err
+	}
+	l.emitDefinitions(old, defs.Definitions, changed)
+	l.tidy(changed)
+	return nil
+}
+
+// doom gives the instances of deleted apps the goal that remains of them, where a person asked for their volumes to go, too.
+// Volumes of plain apps always do, as in Marathon; those of databases only then.
+func (l *loop) doom(next app.Definitions, deleted []app.ID, o app.ApplyOptions) error {
+	for _, id := range slices.Sorted(maps.Keys(l.instances)) {
+		i := l.instances[id]
+		_, stays := next.Apps[i.App]
+		if stays || !slices.Contains(deleted, i.App) || i.Volume == "" || i.Goal == deploy.GoalWiped || i.Postgres && !o.Wipe {
+			continue
+		}
+		i.Goal = deploy.GoalWiped
+		if !l.save(i) {
+			return errors.New(l.storeWhy)
+		}
+	}
+	return nil
 }
 
 // unfinished are the apps as they were before the deployments that are given up half-way. What takes their place has to
@@ -167,6 +200,7 @@ func (l *loop) cancel(id string, force bool) (app.Deployment, bool, error) {
 		return app.Deployment{}, true, fmt.Errorf("%w: %w", app.ErrUnavailable, err)
 	}
 	l.tellDeployment(d, "given up")
+	l.emitGivenUp(d, "a person gave it up")
 	l.publish()
 	return d.Deployment, true, nil
 }

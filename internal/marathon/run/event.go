@@ -1,9 +1,7 @@
 package run
 
 import (
-	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
@@ -38,65 +36,6 @@ type Event struct {
 	Host       string
 	Deployment string
 	Text       string // one sentence for people
-}
-
-// watcherBuffer is how far a watcher may fall behind before it is cut off.
-const watcherBuffer = 1024
-
-// hub hands events to watchers.
-type hub struct {
-	mu       sync.Mutex
-	watchers map[chan Event]bool
-	closed   bool
-}
-
-func (h *hub) watch(ctx context.Context) <-chan Event {
-	c := make(chan Event, watcherBuffer)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		close(c)
-		return c
-	}
-	if h.watchers == nil {
-		h.watchers = map[chan Event]bool{}
-	}
-	h.watchers[c] = true
-	context.AfterFunc(ctx, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.drop(c)
-	})
-	return c
-}
-
-// drop ends a watcher, once.
-func (h *hub) drop(c chan Event) {
-	if h.watchers[c] {
-		delete(h.watchers, c)
-		close(c)
-	}
-}
-
-func (h *hub) send(e Event) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for c := range h.watchers {
-		select {
-		case c <- e:
-		default:
-			h.drop(c)
-		}
-	}
-}
-
-func (h *hub) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	for c := range h.watchers {
-		h.drop(c)
-	}
 }
 
 // tell publishes an event and logs it.

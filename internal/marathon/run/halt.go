@@ -38,7 +38,7 @@ func (s *Scheduler) StopAll(ctx context.Context, progress func(Event)) error {
 			if !open {
 				events = nil
 			}
-		case <-s.done:
+		case <-s.life.Load().done:
 			return fmt.Errorf("%w: it ended before everything had stopped", app.ErrUnavailable)
 		case <-ctx.Done():
 			return fmt.Errorf("%d tasks still run: %w", s.running(), context.Cause(ctx))

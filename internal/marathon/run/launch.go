@@ -1,11 +1,11 @@
 package run
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
@@ -18,28 +18,30 @@ import (
 // of a port is nobody's event.
 const placeAgain = 10 * time.Second
 
-// launch places an instance, stores that it is being launched, and only then asks the driver. It returns why it could not
-// be placed, empty when it could.
+// launch places an instance, stores that it is being launched, and only then asks the driver. One whose volume is not there
+// yet gets that first. It returns why it could not be placed, empty when it could.
 func (l *loop) launch(a deploy.Launch) string {
 	def := l.defs.Apps[a.App]
 	i, made := l.instances[a.Instance]
 	if !made {
 		i = newInstance(def)
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
-	defer cancel()
-	offers, err := l.s.driver.Offers(ctx)
+	offers, err := l.offers()
 	if err != nil {
 		l.wakeAt(time.Now().Add(retryAfter))
 		return "the driver makes no offers: " + err.Error()
 	}
-	choice := place.Choose(offers, need(def, i), l.placed())
+	choice := l.choose(offers, def, i)
 	if !choice.Found {
 		l.wakeAt(time.Now().Add(placeAgain))
 		return choice.Why
 	}
 	o := choice.Offer
+	l.abandon(i, o.Host)
 	i.Host, i.Address, i.AgentID, i.Attributes, i.Ports = o.Host, o.Address, o.AgentID, o.Attributes, choice.Ports
+	if i.Volume != "" && !i.Bound {
+		return l.claim(i, def, choice)
+	}
 	i = deploy.Staged(i, def, time.Now())
 	if !l.save(i) {
 		return ""
@@ -49,11 +51,52 @@ func (l *loop) launch(a deploy.Launch) string {
 	return ""
 }
 
+// choose finds a place. Where a volume was asked for and never came, the same host is asked again while it offers enough.
+func (l *loop) choose(offers []place.Offer, def app.App, i deploy.Instance) place.Choice {
+	placed := l.placed()
+	n := slices.IndexFunc(offers, func(o place.Offer) bool { return o.Host == i.Host })
+	if i.ReservedAt != 0 && !i.Bound && n >= 0 {
+		if same := place.Choose(offers[n:n+1], need(def, i), placed); same.Found {
+			return same
+		}
+	}
+	choice := place.Choose(offers, need(def, i), placed)
+	l.noteSearch(def.ID, offers, choice)
+	return choice
+}
+
+// claim stores that a volume is asked for and then asks for it.
+func (l *loop) claim(i deploy.Instance, def app.App, choice place.Choice) string {
+	i.Goal, i.ReservedAt = deploy.GoalRunning, app.At(time.Now())
+	i.Postgres = def.IsPostgres()
+	if l.save(i) {
+		l.tell(Event{Kind: EventPlaced, App: i.App, Instance: i.ID, Host: i.Host, Text: choice.Why})
+		l.reserve(i, def, choice.Offer.ID)
+	}
+	return ""
+}
+
+// abandon gives back a volume that was asked for on another host than the one chosen now, should it ever have come to be: no
+// task has used it.
+func (l *loop) abandon(i deploy.Instance, chosen string) {
+	if i.ReservedAt == 0 || i.Bound || i.Host == "" || i.Host == chosen {
+		return
+	}
+	ctx, cancel := l.bound(driverTimeout)
+	defer cancel()
+	if err := l.driver.Destroy(ctx, driver.Volume{ID: i.Volume, Host: i.Host}); err != nil {
+		l.s.log.WarnContext(ctx, "a volume that was asked for in vain may be left behind", slog.String("volume", i.Volume), slog.String("host", i.Host), slog.Any("err", err))
+	}
+}
+
 // start asks the driver to run what was stored.
 func (l *loop) start(i deploy.Instance, s driver.Spec) {
-	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
-	err := l.s.driver.Launch(ctx, s)
+	began := time.Now()
+	err := l.driver.Launch(ctx, s)
+	l.s.numbers.asked(began)
+	l.s.numbers.launches.Add(1)
 	switch {
 	case err == nil:
 	case errors.Is(err, driver.ErrRefused):

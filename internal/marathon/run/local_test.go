@@ -32,6 +32,8 @@ func (f firstLeads) Status(_ context.Context, apiURL string) (deploy.Member, err
 
 func (firstLeads) Switchover(context.Context, string, string, string) error { return nil }
 
+func (firstLeads) Pause(context.Context, string, bool) error { return nil }
+
 // fleet is a scheduler over real processes.
 type fleet struct {
 	t      *testing.T

@@ -29,6 +29,9 @@ type loop struct {
 	ctx  context.Context //nolint:containedctx // the life of everything the loop starts in the background
 	work sync.WaitGroup
 
+	term   Term
+	driver driver.Driver // asks for nothing once the term is over
+
 	loaded     bool // the state was read at least once
 	stale      bool // the picture of the store may be wrong: read it again before anything else
 	subscribed bool
@@ -39,16 +42,27 @@ type loop struct {
 	framework string
 	defs      store.Definitions
 	instances map[app.InstanceID]deploy.Instance
-	reports   []driver.Status // not stored yet, in order
+	reports   []driver.Status        // not stored yet, in order
+	volumes   []driver.VolumeChanged // the same
+
+	groupVersions []app.Timestamp // that the archive keeps, oldest first
+	failures      map[app.ID]app.TaskFailure
+	searches      map[app.ID]queueing
 
 	unconfirmed map[app.InstanceID]bool
 	strangers   map[app.TaskID]bool
 	down        map[string]bool
 	roles       map[app.ID]deploy.Roles
-	epochs      map[app.ID]int // grows whenever answers about roles lose their worth
+	answered    map[app.ID]deploy.Roles // as roles, but kept
+	drained     map[string]string       // hosts that people want to become empty, with the reason
+	leaving     map[string]string       // hosts that the platform will take away, with the reason
+	offered     map[string][]string     // the volumes of each host, as of its last offer
+	epochs      map[app.ID]int          // grows whenever answers about roles lose their worth
 	asking      map[app.ID]bool
 	switchovers map[app.ID]deploy.Switchover
+	readiness   map[app.InstanceID]*readiness
 	probes      map[app.InstanceID]*probes
+	ready       map[app.InstanceID]bool // whose readiness check has passed
 	waits       map[waitKey]deploy.Wait
 	halted      time.Time
 	halts       []chan struct{} // closed when everything has stopped
@@ -62,13 +76,16 @@ type waitKey struct {
 	instance app.InstanceID
 }
 
-func newLoop(ctx context.Context, s *Scheduler) *loop {
+func newLoop(ctx context.Context, s *Scheduler, term Term, d driver.Driver) *loop {
 	return &loop{
-		s: s, ctx: ctx, stale: true,
+		s: s, ctx: ctx, term: term, driver: fenced{d, term}, stale: true,
 		instances: map[app.InstanceID]deploy.Instance{}, unconfirmed: map[app.InstanceID]bool{},
 		strangers: map[app.TaskID]bool{}, down: map[string]bool{}, roles: map[app.ID]deploy.Roles{},
 		epochs: map[app.ID]int{}, asking: map[app.ID]bool{}, switchovers: map[app.ID]deploy.Switchover{},
 		probes: map[app.InstanceID]*probes{}, waits: map[waitKey]deploy.Wait{},
+		failures: map[app.ID]app.TaskFailure{}, searches: map[app.ID]queueing{}, answered: map[app.ID]deploy.Roles{},
+		drained: map[string]string{}, leaving: map[string]string{}, offered: map[string][]string{},
+		ready: map[app.InstanceID]bool{}, readiness: map[app.InstanceID]*readiness{},
 	}
 }
 
@@ -77,15 +94,17 @@ func (l *loop) step() error {
 	l.wake = time.Now().Add(longest)
 	defer l.publish()
 	for range mostRounds {
-		ready, err := l.ready()
+		ready, err := l.prepared()
 		if err != nil {
 			return err
 		}
-		if !l.storeReports() || !ready {
+		if !l.storeReports() || !l.storeVolumes() || !ready {
 			l.wakeAt(time.Now().Add(retryAfter))
 			return nil
 		}
-		plan := deploy.Next(l.state(), time.Now())
+		began := time.Now()
+		plan := deploy.Next(l.state(), began)
+		l.s.numbers.planned(began)
 		if !plan.Wake.IsZero() {
 			l.wakeAt(plan.Wake)
 		}
@@ -113,7 +132,7 @@ func (l *loop) sleep() time.Duration { return max(0, time.Until(l.wake)) }
 func (l *loop) state() deploy.State {
 	s := deploy.State{
 		Apps: l.defs.Apps, Roles: l.roles, Down: l.down, Unconfirmed: l.unconfirmed, Switchovers: l.switchovers, Halted: l.halted,
-		Health: l.health(), Strangers: map[app.ID][]app.TaskID{},
+		Health: l.health(), Draining: l.draining(), Ready: l.ready, Strangers: map[app.ID][]app.TaskID{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.instances)) {
 		s.Instances = append(s.Instances, l.instances[id])
@@ -142,13 +161,18 @@ func (l *loop) forgetRoles(id app.ID) {
 
 // save stores an instance and takes it over; false when the store did not confirm it.
 func (l *loop) save(i deploy.Instance) bool {
-	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	ctx, cancel := l.bound(storeTimeout)
 	defer cancel()
-	if err := l.s.store.SaveInstance(ctx, i); err != nil {
+	began := time.Now()
+	err := l.s.store.SaveInstance(ctx, i)
+	l.s.numbers.wrote(began)
+	if err != nil {
 		l.lost(err)
 		return false
 	}
+	old := l.instances[i.ID]
 	l.set(i)
+	l.emitChange(old, i)
 	return true
 }
 

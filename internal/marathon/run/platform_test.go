@@ -463,6 +463,8 @@ func (a agents) status(apiURL string) (deploy.Member, error) {
 	return m, nil
 }
 
+func (agents) Pause(context.Context, string, bool) error { return nil }
+
 func (a agents) Switchover(_ context.Context, apiURL, leader, candidate string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

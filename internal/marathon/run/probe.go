@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -39,7 +40,8 @@ func (s *Scheduler) probe(ctx context.Context, t target) deploy.Probe {
 		}
 		return deploy.Probe{OK: conn.Close() == nil}
 	}
-	code, err := s.get(ctx, strings.ToLower(string(t.check.Protocol))+"://"+t.hostPort()+"/"+strings.TrimPrefix(t.check.Path, "/"))
+	answer, err := s.fetch(ctx, false, strings.ToLower(string(t.check.Protocol))+"://"+t.hostPort()+"/"+strings.TrimPrefix(t.check.Path, "/"))
+	code := answer.Status
 	switch {
 	case err != nil:
 		return deploy.Probe{Cause: cause(ctx, err)}
@@ -55,15 +57,19 @@ func (s *Scheduler) probe(ctx context.Context, t target) deploy.Probe {
 func (s *Scheduler) alive(ctx context.Context, i deploy.Instance, check app.HealthCheck) bool {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(check.TimeoutSeconds)*time.Second, errProbeTimeout)
 	defer cancel()
-	_, err := s.get(ctx, agentURL(i)+"/liveness")
+	_, err := s.fetch(ctx, false, agentURL(i)+"/liveness")
 	return err == nil
 }
 
 // errInformational ends a request at an informational answer, which net/http would pass over.
 var errInformational = errors.New("informational answer")
 
-// get asks on a connection of its own: a probe that finds an old one broken would say nothing about the task.
-func (s *Scheduler) get(ctx context.Context, url string) (int, error) {
+// maxBody bounds what is kept of the body of an answer.
+const maxBody = 64 << 10
+
+// fetch asks on a connection of its own: a probe that finds an old one broken would say nothing about the task.
+// The body is read only where it is wanted: it may have no end.
+func (s *Scheduler) fetch(ctx context.Context, wantBody bool, url string) (app.ReadinessResponse, error) {
 	informational := 0
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
@@ -73,7 +79,7 @@ func (s *Scheduler) get(ctx context.Context, url string) (int, error) {
 	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return 0, err
+		return app.ReadinessResponse{}, err
 	}
 	transport := &http.Transport{
 		DialContext:       s.cfg.Dial,
@@ -82,12 +88,17 @@ func (s *Scheduler) get(ctx context.Context, url string) (int, error) {
 	}
 	resp, err := transport.RoundTrip(req)
 	if errors.Is(err, errInformational) {
-		return informational, nil
+		return app.ReadinessResponse{Status: informational}, nil
 	}
 	if err != nil {
-		return 0, err
+		return app.ReadinessResponse{}, err
 	}
-	return resp.StatusCode, resp.Body.Close()
+	answer := app.ReadinessResponse{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type")}
+	if wantBody {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // a body cut short is no reason to doubt the status
+		answer.Body = string(body)
+	}
+	return answer, resp.Body.Close()
 }
 
 // cause is why a probe failed, in a word or two.

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
@@ -53,10 +54,14 @@ func (l *loop) startProbes(i deploy.Instance, def app.App) *probes {
 			continue
 		}
 		t := target{check: check, address: i.Address, port: checkPort(def, i, check)}
-		l.work.Go(func() { l.repeat(ctx, check, func() { l.probe(ctx, i, n, t) }) })
+		l.work.Go(func() {
+			l.repeat(ctx, check.Interval(), min(check.Interval(), firstProbe), func() { l.probe(ctx, i, n, t) })
+		})
 		if i.AgentPort != 0 && !asked {
 			asked = true // the first check sets the pace
-			l.work.Go(func() { l.repeat(ctx, check, func() { l.listen(ctx, i, check) }) })
+			l.work.Go(func() {
+				l.repeat(ctx, check.Interval(), min(check.Interval(), firstProbe), func() { l.listen(ctx, i, check) })
+			})
 		}
 	}
 	return p
@@ -76,10 +81,9 @@ func checkPort(def app.App, i deploy.Instance, check app.HealthCheck) int {
 	return def.Ports()[*check.PortIndex].ContainerPort
 }
 
-// repeat runs a probe at the interval of its check until ctx ends.
-func (l *loop) repeat(ctx context.Context, check app.HealthCheck, probe func()) {
-	interval := time.Duration(max(check.IntervalSeconds, 1)) * time.Second
-	timer := time.NewTimer(min(interval, firstProbe))
+// repeat runs a probe after a first pause and then at its interval until ctx ends.
+func (l *loop) repeat(ctx context.Context, interval, first time.Duration, probe func()) {
+	timer := time.NewTimer(first)
 	defer timer.Stop()
 	for {
 		select {
@@ -109,11 +113,36 @@ func (l *loop) probe(ctx context.Context, i deploy.Instance, n int, t target) {
 			return
 		}
 		after.InstanceID = i.ID
+		l.noteHealth(i, p, n, after)
 		if before.Alive && !after.Alive {
 			l.tell(Event{Kind: EventUnhealthy, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: result.Cause})
 		}
-		p.tallies[n], p.probed[n] = after, true
 	})
+}
+
+// noteHealth takes over the result of a check and tells what changed with it.
+func (l *loop) noteHealth(i deploy.Instance, p *probes, n int, after app.HealthResult) {
+	before, known, healthy := p.tallies[n], p.probed[n], p.healthy()
+	p.tallies[n], p.probed[n] = after, true
+	if !after.Alive && after.ConsecutiveFailures > before.ConsecutiveFailures {
+		l.emit(app.FailedHealthCheckEvent{AppID: i.App, TaskID: i.Task(), HealthCheck: p.checks[n]})
+	}
+	if !known || before.Alive != after.Alive {
+		l.emit(app.HealthStatusChangedEvent{AppID: i.App, InstanceID: i.ID, TaskID: i.Task(), Version: i.Version, Alive: after.Alive})
+	}
+	if now := p.healthy(); healthy == nil || *healthy != *now {
+		l.emit(app.InstanceHealthChangedEvent{InstanceID: i.ID, RunSpecID: i.App, Healthy: now, Version: i.Version})
+	}
+}
+
+// healthy is whether all checks that have a result say alive; nil before the first result.
+func (p *probes) healthy() *bool {
+	results := p.results()
+	if len(results) == 0 {
+		return nil
+	}
+	all := !slices.ContainsFunc(results, func(r app.HealthResult) bool { return !r.Alive })
+	return &all
 }
 
 // listen asks an agent whether it is there at all.
@@ -154,6 +183,9 @@ func (l *loop) health() map[app.InstanceID]deploy.Health {
 
 func (p *probes) health(postgres bool) deploy.Health {
 	h := deploy.Health{Healthy: true}
+	if p == nil {
+		return h
+	}
 	for n, check := range p.checks {
 		if !deploy.ProbedHere(check) {
 			continue

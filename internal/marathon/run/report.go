@@ -2,7 +2,6 @@ package run
 
 import (
 	"cmp"
-	"context"
 	"log/slog"
 	"reflect"
 	"time"
@@ -20,10 +19,11 @@ func (l *loop) hear(e driver.Event) {
 	case driver.Reconciled:
 		l.heard = true
 	case driver.VolumeChanged:
+		l.volumes = append(l.volumes, e)
 	case driver.OffersChanged:
 		l.lookAtHosts()
 	case driver.HostLeaving:
-		l.tell(Event{Kind: EventHost, Host: e.Host, Text: e.Why})
+		l.hostLeaves(e.Host, e.Why, e.At, e.Stays)
 	}
 }
 
@@ -47,9 +47,9 @@ func (l *loop) ack(s driver.Status) {
 	if s.ID == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
-	if err := l.s.driver.Ack(ctx, s); err != nil {
+	if err := l.driver.Ack(ctx, s); err != nil {
 		l.s.log.WarnContext(ctx, "a status could not be acknowledged and will come again", slog.String("task", string(s.Task)), slog.Any("err", err))
 	}
 }
@@ -69,6 +69,7 @@ func (l *loop) storeReport(s driver.Status) bool {
 		return false
 	}
 	delete(l.unconfirmed, old.ID)
+	l.noteFailure(old, now)
 	l.tellReport(old, now)
 	return true
 }
@@ -77,7 +78,11 @@ func (l *loop) storeReport(s driver.Status) bool {
 // touched, and neither is anything else of its app: it is the store that must be wrong.
 func (l *loop) meetStranger(s driver.Status) {
 	if s.State.Terminal() {
-		delete(l.strangers, s.Task)
+		if l.strangers[s.Task] {
+			delete(l.strangers, s.Task)
+			id := s.Task.Instance()
+			l.emit(app.UnknownInstanceTerminatedEvent{InstanceID: id, RunSpecID: id.App(), Condition: condition(deploy.Instance{State: s.State})})
+		}
 		return
 	}
 	if l.strangers[s.Task] {
@@ -93,6 +98,9 @@ func (l *loop) meetStranger(s driver.Status) {
 // tellReport publishes what changed with a report.
 func (l *loop) tellReport(old, now deploy.Instance) {
 	e := Event{App: now.App, Instance: now.ID, Task: now.Task(), Host: now.Host}
+	if old.Live() && !now.Live() {
+		l.s.numbers.ended.Add(1)
+	}
 	switch {
 	case old.Live() && !now.Live():
 		e.Kind, e.Text = EventEnded, ending(now)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -34,28 +35,41 @@ func (l *loop) ask(apps []app.ID) {
 			continue
 		}
 		l.asking[id] = true
-		var targets []deploy.Instance
-		for _, i := range l.instances {
-			if i.App == id && i.Live() && !i.Unreachable() && i.AgentPort != 0 {
-				targets = append(targets, i)
-			}
-		}
-		epoch := l.epochs[id]
+		targets, epoch := askable(l.of(id)), l.epochs[id]
 		l.work.Go(func() {
-			members := l.answers(targets)
+			roles := l.s.answers(l.ctx, targets)
 			l.post(func(l *loop) {
 				l.asking[id] = false
+				l.answered[id] = roles
 				if l.epochs[id] == epoch { // else somebody was started or stopped meanwhile
-					l.roles[id] = deploy.Roles{At: time.Now(), Members: members}
+					l.roles[id] = roles
 				}
 			})
 		})
 	}
 }
 
+// of are the instances of an app.
+func (l *loop) of(id app.ID) []deploy.Instance {
+	var list []deploy.Instance
+	for _, i := range l.instances {
+		if i.App == id {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// askable are the instances whose agents can be asked.
+func askable(all []deploy.Instance) []deploy.Instance {
+	return slices.DeleteFunc(slices.Clone(all), func(i deploy.Instance) bool {
+		return !i.Live() || i.Unreachable() || i.AgentPort == 0
+	})
+}
+
 // answers waits for all agents or their time.
-func (l *loop) answers(targets []deploy.Instance) map[app.InstanceID]deploy.Member {
-	ctx, cancel := context.WithTimeoutCause(l.ctx, answerTimeout, errNoAnswer)
+func (s *Scheduler) answers(ctx context.Context, targets []deploy.Instance) deploy.Roles {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
 	defer cancel()
 	var (
 		wg      sync.WaitGroup
@@ -64,7 +78,7 @@ func (l *loop) answers(targets []deploy.Instance) map[app.InstanceID]deploy.Memb
 	)
 	for _, i := range targets {
 		wg.Go(func() {
-			m, err := l.s.members.Status(ctx, agentURL(i))
+			m, err := s.members.Status(ctx, agentURL(i))
 			if err != nil {
 				return // silence is an answer too: deploy waits for this member
 			}
@@ -74,14 +88,14 @@ func (l *loop) answers(targets []deploy.Instance) map[app.InstanceID]deploy.Memb
 		})
 	}
 	wg.Wait()
-	return members
+	return deploy.Roles{At: time.Now(), Members: members}
 }
 
 // handOver asks the agents for a switchover, in the background.
 func (l *loop) handOver(a deploy.Handover) {
 	leader, candidate := l.roles[a.App].Members[a.Leader], l.roles[a.App].Members[a.Candidate]
 	i := l.instances[a.Leader]
-	l.switchovers[a.App] = deploy.Switchover{Running: true}
+	l.switchovers[a.App] = deploy.Switchover{Running: true, Refused: l.switchovers[a.App].Refused}
 	l.forgetRoles(a.App)
 	e := Event{Kind: EventHandover, App: a.App, Instance: a.Leader, Host: i.Host}
 	e.Text = leader.Name + " is asked to hand over to " + candidate.Name
@@ -91,15 +105,21 @@ func (l *loop) handOver(a deploy.Handover) {
 		defer cancel()
 		err := l.s.members.Switchover(ctx, agentURL(i), leader.Name, candidate.Name)
 		l.post(func(l *loop) {
-			l.forgetRoles(a.App)
-			if err == nil {
-				delete(l.switchovers, a.App)
-				e.Text = candidate.Name + " leads"
-			} else {
-				l.switchovers[a.App] = deploy.Switchover{Failed: time.Now(), Why: err.Error()}
-				e.Text = "the switchover to " + candidate.Name + " failed: " + err.Error()
-			}
-			l.tell(e)
+			l.endHandover(e, candidate.Name, err)
 		})
 	})
+}
+
+// endHandover takes the agents' answer to a request for a switchover.
+func (l *loop) endHandover(e Event, candidate string, err error) {
+	refused := l.switchovers[e.App].Refused
+	l.forgetRoles(e.App)
+	if err == nil {
+		delete(l.switchovers, e.App)
+		e.Text = candidate + " leads"
+	} else {
+		l.switchovers[e.App] = deploy.Switchover{Failed: time.Now(), Why: err.Error(), Refused: refused + 1}
+		e.Text = "the switchover to " + candidate + " failed: " + err.Error()
+	}
+	l.tell(e)
 }

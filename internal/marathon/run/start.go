@@ -1,7 +1,6 @@
 package run
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -14,9 +13,9 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/store"
 )
 
-// ready reports whether the state can be acted on: read from the store, known to the driver, and the driver asked about
+// prepared reports whether the state can be acted on: read from the store, known to the driver, and the driver asked about
 // every task. An error is one that waiting does not cure.
-func (l *loop) ready() (bool, error) {
+func (l *loop) prepared() (bool, error) {
 	if l.stale {
 		if ok, err := l.load(); !ok {
 			return false, err
@@ -32,7 +31,7 @@ func (l *loop) ready() (bool, error) {
 
 // load reads the state. What it replaces came from the same store, so only reports that are not stored are kept.
 func (l *loop) load() (bool, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	ctx, cancel := l.bound(storeTimeout)
 	defer cancel()
 	state, err := l.s.store.Load(ctx)
 	switch {
@@ -42,14 +41,22 @@ func (l *loop) load() (bool, error) {
 		l.lost(err)
 		return false, nil
 	}
+	versions, err := l.s.archive.GroupVersions(ctx)
+	if err != nil {
+		l.lost(err)
+		return false, nil
+	}
+	slices.Reverse(versions)
+	l.groupVersions = versions
 	if l.storeWhy != "" {
 		l.tell(Event{Kind: EventStore, Text: "the store answers again"})
 	}
 	l.loaded, l.stale, l.storeWhy = true, false, ""
-	l.framework, l.defs = state.Framework, state.Definitions
+	l.framework, l.defs, l.drained = state.Framework, state.Definitions, state.Draining
 	l.instances, l.unconfirmed = map[app.InstanceID]deploy.Instance{}, map[app.InstanceID]bool{}
 	for _, i := range state.Instances {
 		l.set(i)
+		l.noteFailure(deploy.Instance{}, i)
 		// What was stored may never have been asked of the driver: it has to say so.
 		if i.Live() || i.Stopping != nil {
 			l.unconfirmed[i.ID] = true
@@ -61,9 +68,9 @@ func (l *loop) load() (bool, error) {
 
 // subscribe introduces the scheduler to the driver.
 func (l *loop) subscribe() (bool, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
-	framework, err := l.s.driver.Subscribe(ctx, l.framework)
+	framework, err := l.driver.Subscribe(ctx, l.framework)
 	switch {
 	case errors.Is(err, driver.ErrForeign):
 		return false, err
@@ -71,8 +78,10 @@ func (l *loop) subscribe() (bool, error) {
 		l.s.log.WarnContext(ctx, "the driver does not answer", slog.Any("err", err))
 		return false, nil
 	}
+	event := app.SchedulerEvent{Kind: "reregistered", FrameworkID: framework}
 	if framework != l.framework {
-		ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+		event.Kind = "registered"
+		ctx, cancel := l.bound(storeTimeout)
 		defer cancel()
 		if err := l.s.store.SaveFramework(ctx, framework); err != nil {
 			l.lost(err)
@@ -81,6 +90,7 @@ func (l *loop) subscribe() (bool, error) {
 		l.framework = framework
 	}
 	l.subscribed = true
+	l.emit(event)
 	l.lookAtHosts()
 	return true, nil
 }
@@ -101,9 +111,9 @@ func (l *loop) confirm() bool {
 	for _, id := range slices.Sorted(maps.Keys(l.unconfirmed)) {
 		known = append(known, driver.Known{Task: l.instances[id].Task(), Host: l.instances[id].Host})
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
-	if err := l.s.driver.Reconcile(ctx, known); err != nil {
+	if err := l.driver.Reconcile(ctx, known); err != nil {
 		l.s.log.WarnContext(ctx, "the driver does not answer", slog.Any("err", err))
 		return false
 	}
@@ -119,11 +129,11 @@ func (l *loop) confirm() bool {
 
 // lookAtHosts learns which hosts have no power.
 func (l *loop) lookAtHosts() {
-	power, ok := l.s.driver.(driver.Switchable)
+	power, ok := l.s.switchable()
 	if !ok {
 		return
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, driverTimeout)
+	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
 	hosts, err := power.Hosts(ctx)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
-	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 )
 
 // picture is what readers see. It is replaced as a whole and never changed.
@@ -18,13 +17,23 @@ type picture struct {
 	apps        []app.App // sorted by id
 	tasks       map[app.ID][]app.Task
 	deployments []app.Deployment
-	waits       []deploy.Wait
+	waits       []deploy.Wait // sorted by app, what is about the app before its instances
+	failures    map[app.ID]app.TaskFailure
+	searches    map[app.ID]queueing
+	readiness   map[app.ID][]app.ReadinessResult
+	strays      []app.StrayVolume
+	answered    map[app.ID]deploy.Roles // the last answers of members, however old
+	state       deploy.State            // what the last decision was made from, or nearly
 }
 
 // publish makes a new picture, and wakes who waits for everything to have stopped.
 func (l *loop) publish() {
 	l.syncProbes()
-	p := &picture{framework: l.framework, tasks: map[app.ID][]app.Task{}}
+	l.syncReadiness()
+	p := &picture{
+		framework: l.framework, tasks: map[app.ID][]app.Task{}, failures: maps.Clone(l.failures), searches: maps.Clone(l.searches),
+		strays: l.strays(), readiness: l.readinessResults(), answered: maps.Clone(l.answered), state: l.frozen(),
+	}
 	for _, id := range slices.Sorted(maps.Keys(l.defs.Apps)) {
 		p.apps = append(p.apps, l.defs.Apps[id])
 	}
@@ -48,6 +57,14 @@ func (l *loop) publish() {
 	}
 }
 
+// frozen is the state as it is now, sharing nothing with the loop that the loop will change.
+func (l *loop) frozen() deploy.State {
+	s := l.state()
+	s.Roles, s.Down, s.Unconfirmed = maps.Clone(s.Roles), maps.Clone(s.Down), maps.Clone(s.Unconfirmed)
+	s.Switchovers, s.Ready = maps.Clone(s.Switchovers), maps.Clone(s.Ready)
+	return s
+}
+
 func compareWaits(a, b waitKey) int {
 	if c := strings.Compare(string(a.app), string(b.app)); c != 0 {
 		return c
@@ -60,13 +77,7 @@ func (l *loop) task(i deploy.Instance) app.Task {
 	t := app.Task{
 		ID: i.Task(), AppID: i.App, Host: i.Host, Ports: i.Ports, SlaveID: i.AgentID, State: i.State, StagedAt: i.StagedAt,
 		StartedAt: i.StartedAt, Version: i.Version, Region: i.Attributes["region"], Zone: i.Attributes["zone"],
-		Role: l.defs.Apps[i.App].Role, HealthCheckResults: l.probes[i.ID].results(),
-	}
-	if i.Address != "" {
-		t.IPAddresses = []app.IPAddress{{IPAddress: i.Address, Protocol: "IPv4"}}
-		if strings.Contains(i.Address, ":") {
-			t.IPAddresses[0].Protocol = "IPv6"
-		}
+		Role: l.defs.Apps[i.App].Role, HealthCheckResults: l.probes[i.ID].results(), IPAddresses: addresses(i),
 	}
 	return t
 }
@@ -108,13 +119,13 @@ var errNoSwitch = errors.New("the hosts of this driver cannot be switched")
 
 // Switchable reports whether the driver's hosts have a power switch, so that the methods below mean something.
 func (s *Scheduler) Switchable() bool {
-	_, ok := s.driver.(driver.Switchable)
+	_, ok := s.switchable()
 	return ok
 }
 
 // Hosts are the driver's hosts, none when they have no switch or the driver does not answer.
 func (s *Scheduler) Hosts() []app.HostStatus {
-	power, ok := s.driver.(driver.Switchable)
+	power, ok := s.switchable()
 	if !ok {
 		return nil
 	}
@@ -129,7 +140,7 @@ func (s *Scheduler) Hosts() []app.HostStatus {
 
 // KillHost cuts the power of a host: everything on it ends at once.
 func (s *Scheduler) KillHost(ctx context.Context, name string) error {
-	power, ok := s.driver.(driver.Switchable)
+	power, ok := s.switchable()
 	if !ok {
 		return errNoSwitch
 	}
@@ -138,7 +149,7 @@ func (s *Scheduler) KillHost(ctx context.Context, name string) error {
 
 // StartHost gives a host its power back.
 func (s *Scheduler) StartHost(ctx context.Context, name string) error {
-	power, ok := s.driver.(driver.Switchable)
+	power, ok := s.switchable()
 	if !ok {
 		return errNoSwitch
 	}

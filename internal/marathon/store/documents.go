@@ -18,12 +18,19 @@ const (
 	keyHeader      = "header"
 	keyDefinitions = "definitions"
 	keyInstances   = "instances/"
+	keyDraining    = "draining/"
 )
 
 // header is the first document.
 type header struct {
 	Schema    int    `json:"schema"`
 	Framework string `json:"framework"`
+}
+
+// draining is a host that is to become empty.
+type draining struct {
+	Host  string `json:"host"`
+	Cause string `json:"cause"`
 }
 
 // Definitions are what is wanted, and the way there.
@@ -64,11 +71,12 @@ type State struct {
 	Framework string // empty before the first subscription
 	Definitions
 	Instances []deploy.Instance // sorted by id
+	Draining  map[string]string // hosts that are to become empty, each with the cause
 }
 
 // read makes a state of what lies below the prefix.
 func read(prefix string, pairs []kv.Pair) (State, error) {
-	state := State{Definitions: Definitions{Definitions: app.Definitions{Apps: map[app.ID]app.App{}}}}
+	state := State{Definitions: Definitions{Definitions: app.Definitions{Apps: map[app.ID]app.App{}}}, Draining: map[string]string{}}
 	var head *header
 	for _, pair := range pairs {
 		var err error
@@ -81,19 +89,16 @@ func read(prefix string, pairs []kv.Pair) (State, error) {
 			var i deploy.Instance
 			err = decode(pair, &i)
 			state.Instances = append(state.Instances, i)
+		case strings.HasPrefix(key, keyDraining):
+			var d draining
+			err = decode(pair, &d)
+			state.Draining[d.Host] = d.Cause
 		}
 		if err != nil {
 			return State{}, err
 		}
 	}
 	return state, check(&state, head, len(pairs))
-}
-
-func decode(pair kv.Pair, v any) error {
-	if err := json.Unmarshal([]byte(pair.Value), v); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrDamaged, pair.Key, err)
-	}
-	return nil
 }
 
 func check(state *State, head *header, documents int) error {

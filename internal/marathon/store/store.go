@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
@@ -68,9 +68,23 @@ func (s *Store) SaveInstance(ctx context.Context, i deploy.Instance) error {
 	return s.save(ctx, keyInstances+string(i.ID), i)
 }
 
+// SaveDraining remembers that a host is to become empty, and why.
+func (s *Store) SaveDraining(ctx context.Context, host, cause string) error {
+	return s.save(ctx, keyDraining+url.PathEscape(host), draining{host, cause})
+}
+
+// DeleteDraining forgets that a host was to become empty.
+func (s *Store) DeleteDraining(ctx context.Context, host string) error {
+	return s.delete(ctx, keyDraining+url.PathEscape(host))
+}
+
 // DeleteInstance removes one instance.
 func (s *Store) DeleteInstance(ctx context.Context, id app.InstanceID) error {
-	key := s.prefix + keyInstances + string(id)
+	return s.delete(ctx, keyInstances+string(id))
+}
+
+func (s *Store) delete(ctx context.Context, name string) error {
+	key := s.prefix + name
 	version, known := s.versions[key]
 	if !s.fresh {
 		return ErrStale
@@ -90,7 +104,7 @@ func (s *Store) save(ctx context.Context, name string, v any) error {
 	if !s.fresh {
 		return ErrStale
 	}
-	b, err := json.Marshal(v)
+	text, err := encode(v)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
@@ -98,7 +112,7 @@ func (s *Store) save(ctx context.Context, name string, v any) error {
 	if version, known := s.versions[key]; known {
 		condition = kv.IfVersion(version)
 	}
-	version, err := s.kv.Put(ctx, key, string(b), condition, 0)
+	version, err := s.kv.Put(ctx, key, text, condition, 0)
 	if err != nil {
 		s.fresh = false
 		return fmt.Errorf("write %s: %w", key, err)

@@ -76,7 +76,11 @@ func TestEverythingComesBack(t *testing.T) {
 			{ID: "i1", App: a.ID, Goal: deploy.GoalRunning, Incarnation: 3, Ports: []int{5432, 8008}, State: app.TaskRunning, StartedAt: 5},
 			{ID: "i2", App: a.ID, Goal: deploy.GoalSuspended, Stopping: &deploy.Stopping{At: 7, Cause: "as asked"}},
 		},
+		Draining: map[string]string{"node 1/a": "new disks"},
 	}
+	check(t, s.SaveDraining(t.Context(), "node 1/a", "new disks"))
+	check(t, s.SaveDraining(t.Context(), "node2", "by mistake"))
+	check(t, s.DeleteDraining(t.Context(), "node2"))
 	check(t, s.SaveFramework(t.Context(), want.Framework))
 	check(t, s.SaveDefinitions(t.Context(), want.Definitions))
 	for _, i := range want.Instances {

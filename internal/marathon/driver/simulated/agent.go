@@ -147,6 +147,17 @@ func (m Members) Switchover(ctx context.Context, apiURL, leader, candidate strin
 	return err
 }
 
+// Pause has the cluster of the agent left alone, or not any more.
+func (m Members) Pause(_ context.Context, apiURL string, on bool) error {
+	m.fleet.mu.Lock()
+	defer m.fleet.mu.Unlock()
+	_, c, err := m.fleet.agent(apiURL)
+	if err == nil {
+		c.paused = on
+	}
+	return err
+}
+
 func (m Members) mayPass(apiURL, leader, candidate string) error {
 	m.fleet.mu.Lock()
 	defer m.fleet.mu.Unlock()

@@ -1,0 +1,108 @@
+package run
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/place"
+)
+
+// reserve asks the driver for the volume of an instance that has none yet, on the host that was chosen and is stored. Its
+// task is launched when the volume is there.
+func (l *loop) reserve(i deploy.Instance, def app.App, offer string) {
+	ctx, cancel := l.bound(driverTimeout)
+	defer cancel()
+	err := l.driver.Reserve(ctx, driver.Reservation{
+		Volume: i.Volume, Instance: i.ID, Offer: offer, Host: i.Host, App: def, Ports: i.Ports, Resources: resources(def),
+	})
+	switch {
+	case err == nil:
+	case errors.Is(err, driver.ErrRefused):
+		l.volumes = append(l.volumes, driver.VolumeChanged{Volume: driver.Volume{ID: i.Volume, Host: i.Host}, Why: err.Error()})
+	default: // deploy asks again after a while
+		l.s.log.WarnContext(ctx, "nobody knows whether a volume was made", slog.String("volume", i.Volume), slog.Any("err", err))
+	}
+}
+
+// storeVolumes stores what the driver said about volumes; false when the store did not confirm.
+func (l *loop) storeVolumes() bool {
+	for len(l.volumes) > 0 {
+		if l.stale || !l.storeVolume(l.volumes[0]) {
+			return false
+		}
+		l.volumes = l.volumes[1:]
+	}
+	return true
+}
+
+func (l *loop) storeVolume(v driver.VolumeChanged) bool {
+	i, known := l.owner(v.Volume)
+	switch {
+	case !known:
+		return true // a stray one is shown with the offers
+	case v.There && (i.Bound || i.ReservedAt == 0):
+		return true // said before
+	case v.There:
+		i.Bound, i.ReservedAt = true, 0
+	case i.Goal == deploy.GoalWiped && i.DestroyedAt != 0:
+		i.Volume, i.Bound, i.DestroyedAt, i.ReservedAt = "", false, 0, 0
+	case i.ReservedAt != 0 && !i.Bound:
+		i.ReservedAt, i.Host, i.Message = 0, "", v.Why
+		l.tell(Event{Kind: EventWaiting, App: i.App, Instance: i.ID, Host: v.Volume.Host, Text: "the volume was not made: " + v.Why})
+	case i.Bound:
+		// The driver only says so unasked when the data are lost for certain: the instance begins anew, elsewhere.
+		i.Bound = false
+		if !i.Live() {
+			i.Host = ""
+		}
+		l.tell(Event{Kind: EventHost, App: i.App, Instance: i.ID, Host: v.Volume.Host, Text: "its volume is lost: " + v.Why})
+	default:
+		return true
+	}
+	return l.save(i)
+}
+
+// owner is the instance that a volume on a host belongs to.
+func (l *loop) owner(v driver.Volume) (deploy.Instance, bool) {
+	i, known := l.instances[app.InstanceID(v.ID)]
+	return i, known && i.Volume == v.ID && (v.Host == "" || v.Host == i.Host)
+}
+
+// StrayVolumes are the volumes of the last offers that no instance claims, sorted by host and id. Nothing destroys them: they
+// may be all that is left of a database whose scheduler has lost its memory.
+func (s *Scheduler) StrayVolumes() []app.StrayVolume { return slices.Clone(s.picture.Load().strays) }
+
+func (l *loop) strays() []app.StrayVolume {
+	list := []app.StrayVolume{}
+	for host, volumes := range l.offered {
+		for _, id := range volumes {
+			if _, claimed := l.owner(driver.Volume{ID: id, Host: host}); !claimed {
+				list = append(list, app.StrayVolume{ID: id, Host: host})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b app.StrayVolume) int { return strings.Compare(a.Host+" "+a.ID, b.Host+" "+b.ID) })
+	return list
+}
+
+// offers asks the driver what is free, and remembers which volumes lie where.
+func (l *loop) offers() ([]place.Offer, error) {
+	ctx, cancel := l.bound(driverTimeout)
+	defer cancel()
+	began := time.Now()
+	offers, err := l.driver.Offers(ctx)
+	l.s.numbers.asked(began)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range offers {
+		l.offered[o.Host] = o.Volumes
+	}
+	return offers, nil
+}
