@@ -70,12 +70,13 @@ Begin with:  pgbaton up        everything on this machine
 		Version: build,
 	}
 	root.SetVersionTemplate("pgbaton {{.Version}} (compatible with Patroni " + agent.Version + ")\n")
-	root.AddGroup(&cobra.Group{ID: "programs", Title: "Programs:"}, &cobra.Group{ID: ctl.Group, Title: "Operator commands, as those of patronictl:"})
-	programs := []*cobra.Command{upCommand(), agentCommand(), schedulerCommand(), etcdCommand(), hostCommand(), guardCommand()}
+	root.AddGroup(&cobra.Group{ID: "programs", Title: "Programs:"}, &cobra.Group{ID: "scheduler", Title: "Apps and hosts of the scheduler:"}, &cobra.Group{ID: ctl.Group, Title: "Operator commands, as those of patronictl:"})
+	programs := []*cobra.Command{upCommand(), agentCommand(), schedulerCommand(), etcdCommand(), guardCommand()}
 	for _, c := range append(programs, configureCommands()...) {
 		c.GroupID = "programs"
 		root.AddCommand(c)
 	}
+	ctl.Schedule(root, operatorEnv("pgbaton"), "scheduler")
 	operate(root, "pgbaton")
 	return root
 }
@@ -90,12 +91,17 @@ func operate(root *cobra.Command, name string) {
 		return nil
 	}
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	ctl.Install(root, ctl.Env{
+	ctl.Install(root, operatorEnv(name))
+}
+
+// operatorEnv is where operator commands run.
+func operatorEnv(name string) ctl.Env {
+	return ctl.Env{
 		Program: name, Version: compatible, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Vars: processEnv(), Beside: func() map[string]string { return readEnvFile(defaultStateDir()) }, DefaultFile: operatorFile(),
 		Open: openForOperator, Scopes: scopes, Peers: peerOptions, Connect: connect, Check: config.CheckDynamic, Password: readPassword,
 		Now: time.Now, Colour: terminal(os.Stdout), Terminal: isTerminal(os.Stdout) && isTerminal(os.Stderr),
-	})
+	}
 }
 
 // operatorFile is the configuration file of operator commands where no other one is named.

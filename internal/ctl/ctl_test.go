@@ -103,6 +103,7 @@ func runIn(t *testing.T, env Env, args ...string) error {
 func newTestRoot(env Env) *cobra.Command {
 	root := &cobra.Command{Use: "pgbaton", SilenceErrors: true, SilenceUsage: true}
 	Install(root, env)
+	Schedule(root, env, "")
 	return root
 }
 

@@ -19,10 +19,13 @@ import (
 
 // The files in testdata show what people see. `keys` writes documents as members leave them in the DCS, one a line: the name of
 // the key and its value. `ctl` types a command, its first line, and what is answered to its questions. `key` shows a key.
+// `answer` says what the scheduler answers from now on to a request, method and path on the first line, its code and body below;
+// `asked` shows what was asked of it to change something since the last time.
 func TestWhatPeopleSee(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		store := memory.New()
 		t.Cleanup(func() { store.Close() }) //nolint:errcheck // it is memory
+		m := newTestMarathon(t)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {
 			case "keys":
@@ -30,7 +33,11 @@ func TestWhatPeopleSee(t *testing.T) {
 			case "key":
 				return readKey(t, store, d.Input)
 			case "ctl":
-				return typeCommand(t, store, d.Input)
+				return m.hide(typeCommand(t, store, m.URL, d.Input))
+			case "answer":
+				return m.learn(t, d.Input)
+			case "asked":
+				return m.changes()
 			}
 			t.Fatalf("unknown directive %s", d.Cmd)
 			return ""
@@ -74,13 +81,14 @@ func readKey(t *testing.T, store kv.Store, key string) string {
 }
 
 // typeCommand runs a command and returns what is printed, on both outputs.
-func typeCommand(t *testing.T, store kv.Store, text string) string {
+func typeCommand(t *testing.T, store kv.Store, marathon, text string) string {
 	t.Helper()
 	command, answers, _ := strings.Cut(text, "\n")
 	var out bytes.Buffer
 	env := testEnv(&out, nil, answers+"\n")
 	env.Err = &out
 	env.Vars["PATRONI_SCOPE"] = "demo"
+	env.Vars["PGBATON_MARATHON"] = marathon
 	env.Open = func(_ context.Context, c config.Client) (DCS, error) {
 		documents, err := dcs.New(store, dcs.Config{Namespace: c.Namespace, Scope: c.Scope})
 		return kept{documents}, err
