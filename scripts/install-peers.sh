@@ -5,7 +5,8 @@
 #   install-peers.sh postgresql haproxy etcdctl     these three
 #   install-peers.sh tests                          all that make test asks
 #
-# etcd-server, patroni and prometheus (with promtool) are what the tests of compatibility ask. patroni4, check-patroni and
+# etcd-server, patroni and prometheus (with promtool) are what the tests of compatibility ask, docker (its daemon, which is
+# not started, and what makes images without a registry) those of the docker driver. patroni4, check-patroni and
 # vip-manager2 are not in every Debian: their packages are taken from a newer one, $PGBATON_NEWER or trixie, and unpacked
 # beside the system below $PGBATON_PEERS, /var/cache/pgbaton by default, with a program of that name in its bin.
 set -euo pipefail
@@ -22,12 +23,20 @@ have() {
 	patroni) speaks_etcd ;;
 	patroni4) have patroni && "$beside/bin/patroni4" --version >/dev/null 2>&1 ;;
 	check-patroni) "$beside/bin/check-patroni" --version >/dev/null 2>&1 ;;
+	docker) have_all dockerd containerd runc docker iptables busybox debootstrap ip ;;
 	vip-manager2) [ -x "$beside/bin/vip-manager2" ] ;;
 	*)
-		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl, etcd-server, patroni, patroni4, check-patroni, vip-manager2 or prometheus" >&2
+		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl, etcd-server, patroni, patroni4, check-patroni, vip-manager2, prometheus or docker" >&2
 		exit 2
 		;;
 	esac
+}
+
+have_all() {
+	local program
+	for program in "$@"; do
+		command -v "$program" >/dev/null || [ -x "/usr/sbin/$program" ] || return 1
+	done
 }
 
 # Debian's package of Patroni leaves the client of the store to choose.
@@ -47,6 +56,7 @@ packages() {
 	patroni4) have patroni || echo patroni python3-etcd ;;
 	check-patroni) echo python3-nagiosplugin python3-requests python3-attr python3-click ;;
 	vip-manager2) ;;
+	docker) echo docker.io containerd runc iptables busybox-static debootstrap iproute2 ;;
 	*) echo "$1" ;;
 	esac
 }
@@ -96,7 +106,7 @@ newer_sources() {
 	done
 }
 
-[ "$*" = tests ] && set -- postgresql haproxy etcdctl etcd-server patroni patroni4 check-patroni vip-manager2 prometheus
+[ "$*" = tests ] && set -- postgresql haproxy etcdctl etcd-server patroni patroni4 check-patroni vip-manager2 prometheus docker
 missing=() newcomers=()
 for name in "$@"; do
 	have "$name" && continue

@@ -24,7 +24,7 @@ func floors() [][]string {
 		1: {"ha", "quorum", "slots", "route", "health", "marathon/deploy", "marathon/place"},
 		2: {
 			"kv", "kv/etcd3", "kv/memory", "kv/embedded", "dcs", "postgres", "process", "guard", "watchdog", "callback", "service", "client", "tlsfiles", "psql", "haproxy", "config", "clock", "logs",
-			"marathon/store", "marathon/lead", "marathon/driver", "marathon/driver/local", "marathon/driver/mesos/session",
+			"marathon/store", "marathon/lead", "marathon/driver", "marathon/driver/local", "marathon/driver/docker", "marathon/driver/mesos/session",
 		},
 		3: {"agent", "api", "ctl", "configure", "proxy", "marathon/run", "marathon/api", "up", "supervise"},
 	}
@@ -38,7 +38,7 @@ func sharedRooms() []string {
 
 // laboratory packages are imported by tests and other laboratory packages only.
 func laboratory() []string {
-	return []string{"archtest", "peer", "chaos", "bench", "demo", "sim", "sim/simrun", "api/corpus", "kv/kvtest", "kv/embedded/embeddedtest", "haproxy/haproxytest", "dcs/dcstest", "marathon/driver/drivertest", "marathon/driver/simulated", "marathon/storm"}
+	return []string{"archtest", "peer", "chaos", "bench", "demo", "sim", "sim/simrun", "api/corpus", "kv/kvtest", "kv/embedded/embeddedtest", "haproxy/haproxytest", "dcs/dcstest", "marathon/driver/drivertest", "marathon/driver/simulated", "marathon/driver/docker/dockertest", "marathon/storm"}
 }
 
 // modules are the libraries the product may use, each with its reason. A new one is a decision: add it here and
@@ -59,6 +59,9 @@ func modules() map[string]string {
 		"github.com/youmark/pkcs8":       "keys of certificates that a password protects",
 		"github.com/pmezard/go-difflib":  "differences as patronictl's users read them",
 		"github.com/mattn/go-runewidth":  "how wide a character is on a terminal",
+		"github.com/moby/moby":           "the client of Docker's Engine API, whose minimum is Debian's daemon",
+		"github.com/containerd/errdefs":  "what the daemon's answers mean",
+		"github.com/docker/go-units":     "amounts as people write them for docker run",
 	}
 }
 

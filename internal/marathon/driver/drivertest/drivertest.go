@@ -203,6 +203,20 @@ func (s *session) mustRefuse(spec driver.Spec, word string) {
 	}
 }
 
+// mustNotRun is mustRefuse for what may take a platform some time to find out: then the task fails.
+func (s *session) mustNotRun(spec driver.Spec, word string) {
+	s.t.Helper()
+	why := ""
+	if err := s.Launch(s.t.Context(), spec); err != nil {
+		why = err.Error()
+	} else {
+		why = s.await(spec.Task, app.TaskFailed).Message
+	}
+	if !strings.Contains(why, word) {
+		s.t.Errorf("launch: it ended with %q, want the word %q", why, word)
+	}
+}
+
 func offersShrink(t *testing.T, s *session) {
 	before := s.offers()
 	if !slices.IsSortedFunc(before, func(a, b place.Offer) int { return strings.Compare(a.Host, b.Host) }) {
@@ -307,7 +321,7 @@ func refusals(t *testing.T, s *session) {
 	s.mustRefuse(nowhere, "nowhere")
 	empty := s.spec("5", 1, "")
 	empty.App = definition("no-such-image", empty.App.Cmd)
-	s.mustRefuse(empty, "no-such-image")
+	s.mustNotRun(empty, "no-such-image")
 
 	known := []driver.Known{{Task: port.Task, Host: port.Host}}
 	if err := s.Reconcile(t.Context(), known); err != nil {
