@@ -12,6 +12,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/client"
 	"github.com/pgbaton/pgbaton/internal/marathon/api"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/docker"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/local"
 	"github.com/pgbaton/pgbaton/internal/marathon/run"
 	"github.com/pgbaton/pgbaton/internal/marathon/store"
@@ -75,7 +76,7 @@ func (p *schedulerPlan) openDriver() (driver.Driver, error) {
 	if p.driver == driverLocal {
 		return p.openLocal()
 	}
-	return nil, fmt.Errorf("--driver %s is not there yet", p.driver)
+	return docker.Open(p.docker, p.log)
 }
 
 // openLocal writes what tasks need into the state directory and opens the driver below it.

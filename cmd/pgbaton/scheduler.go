@@ -17,6 +17,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/examples/mesos"
 	"github.com/pgbaton/pgbaton/internal/config"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/docker"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/local"
 	"github.com/pgbaton/pgbaton/internal/secret"
 	"github.com/pgbaton/pgbaton/internal/up"
@@ -63,11 +64,11 @@ a file by --http-credentials or in PGBATON_HTTP_CREDENTIALS, as user:password.`,
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address:port of the API; port 0 takes a free one")
 	f.StringVar(&o.advertise, "advertise", "", "host:port that clients and other schedulers reach it at (default --listen)")
 	f.StringVar(&o.stateDir, "state-dir", filepath.Join(defaultStateDir(), "scheduler"), "local driver: where volumes, sandboxes and logs of tasks are kept")
-	f.StringVar(&o.hosts, "hosts", "", "local driver: YAML file of its hosts (default one, which is this machine)")
+	f.StringVar(&o.hosts, "hosts", "", "YAML file of the hosts (default one: this machine, or the daemon of DOCKER_HOST)")
 	f.StringArrayVar(&o.images, "images", nil, "local driver: PATTERN=COMMAND, what runs in place of a container image; may be repeated")
 	f.StringVar(&o.agents, "config", "", "local driver: configuration file of tasks of the images patroni:* and pgbaton:* (default the built-in examples/mesos/postgres0.yml)")
 	f.StringVar(&o.user, "user", "postgres", "local driver: whom tasks run as when the scheduler is root")
-	f.StringArrayVar(&o.taskEnvs, "task-env", nil, "local driver: NAME of a variable that tasks inherit from the scheduler, or NAME=VALUE; may be repeated")
+	f.StringArrayVar(&o.taskEnvs, "task-env", nil, "NAME of a variable that tasks inherit from the scheduler, or NAME=VALUE; may be repeated")
 	f.StringVar(&o.secrets, "secrets", "", "folder of the secrets that apps refer to, one file each")
 	f.StringVar(&o.credentials, "http-credentials", "", "file with user:password that the API asks for")
 	f.StringArrayVar(&o.origins, "access-control-allow-origin", nil, "page whose scripts may use the API (or *); may be repeated")
@@ -98,7 +99,8 @@ type schedulerPlan struct {
 	aliases   map[string]string
 	login     login
 	local     local.Config // of the local driver
-	agentText []byte       // the configuration file of its agents
+	docker    docker.Config
+	agentText []byte // the configuration file of its agents
 	log       *slog.Logger
 	screen    *up.Screen
 }
@@ -126,7 +128,7 @@ func (o schedulerOptions) plan(ctx context.Context, out io.Writer, env map[strin
 	if o.driver == driverLocal {
 		return p, p.readLocal(ctx, env)
 	}
-	return p, nil
+	return p, p.readDocker(env)
 }
 
 func (p *schedulerPlan) checkDriver() error {
@@ -134,7 +136,7 @@ func (p *schedulerPlan) checkDriver() error {
 	case driverLocal:
 		return nil
 	case driverDocker:
-		for name, value := range map[string]string{"hosts": p.hosts, "config": p.agents, "images": strings.Join(p.images, ""), "task-env": strings.Join(p.taskEnvs, "")} {
+		for name, value := range map[string]string{"config": p.agents, "images": strings.Join(p.images, "")} {
 			if value != "" {
 				return fmt.Errorf("--%s belongs to the local driver: leave it out, or choose --driver local", name)
 			}
@@ -238,6 +240,17 @@ func (p *schedulerPlan) readLogin(env map[string]string) error {
 	}
 	p.login = login{user, secret.Text(password)}
 	return nil
+}
+
+// readDocker is what the docker driver is opened with.
+func (p *schedulerPlan) readDocker(env map[string]string) error {
+	var err error
+	if p.docker.Daemons, err = readDaemons(p.hosts, env); err != nil {
+		return err
+	}
+	p.docker.Aliases = p.aliases
+	p.docker.Env, err = taskEnvironment(p.taskEnvs, env)
+	return err
 }
 
 // readLocal is what the local driver is opened with, but for what has to be written to its folder first.
