@@ -38,7 +38,25 @@ func sharedRooms() []string {
 
 // laboratory packages are imported by tests and other laboratory packages only.
 func laboratory() []string {
-	return []string{"archtest", "peer", "chaos", "bench", "demo", "sim", "sim/simrun", "api/corpus", "kv/kvtest", "kv/embedded/embeddedtest", "haproxy/haproxytest", "dcs/dcstest", "marathon/driver/drivertest", "marathon/driver/simulated", "marathon/driver/docker/dockertest", "marathon/storm"}
+	return []string{
+		"archtest",
+		"peer",
+		"chaos",
+		"bench",
+		"demo",
+		"sim",
+		"sim/simrun",
+		"api/corpus",
+		"kv/kvtest",
+		"kv/embedded/embeddedtest",
+		"haproxy/haproxytest",
+		"dcs/dcstest",
+		"marathon/driver/drivertest",
+		"marathon/driver/simulated",
+		"marathon/driver/docker/dockertest",
+		"marathon/storm",
+		"marathon/driver/mesos/mesostest",
+	}
 }
 
 // modules are the libraries the product may use, each with its reason. A new one is a decision: add it here and

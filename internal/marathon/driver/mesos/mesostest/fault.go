@@ -1,0 +1,87 @@
+package mesostest
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
+)
+
+// faults are what is going to happen to calls.
+type faults struct {
+	lose     map[wire.CallType]int // answers that get lost after the call was carried out
+	drop     map[wire.CallType]int // calls that get lost before it is
+	slow     time.Duration
+	status   int // of every answer, 0 for none
+	location string
+}
+
+// LoseAnswers lets the next n calls of a kind be carried out without an answer.
+func (m *Master) LoseAnswers(kind wire.CallType, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.faults.lose == nil {
+		m.faults.lose = map[wire.CallType]int{}
+	}
+	m.faults.lose[kind] = n
+}
+
+// LoseCalls lets the next n calls of a kind get lost on the way.
+func (m *Master) LoseCalls(kind wire.CallType, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.faults.drop == nil {
+		m.faults.drop = map[wire.CallType]int{}
+	}
+	m.faults.drop[kind] = n
+}
+
+// Slow delays every answer from now on.
+func (m *Master) Slow(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.faults.slow = d
+}
+
+// Answer lets every call be answered with a status, 503 for one that recovers; 0 ends it. Subscriptions that are there stay.
+func (m *Master) Answer(status int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.faults.status = status
+}
+
+// Follow makes the master one that does not lead: it names the leader at that address. Empty: it leads again.
+func (m *Master) Follow(leader string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.faults.status, m.faults.location = 0, ""
+	if leader != "" {
+		m.faults.status, m.faults.location = http.StatusTemporaryRedirect, "//"+leader+"/master/api/v1/scheduler"
+		for _, f := range m.frameworks {
+			f.hangUp()
+		}
+	}
+}
+
+// meet lets a call meet its fault. lost means that it is to be carried out and not answered.
+func (f *faults) meet(m *Master, r *http.Request, call wire.Call) (lost bool, status int, text string) {
+	m.mu.Lock()
+	slow, status, text := f.slow, f.status, f.location
+	dropped := f.drop[call.Type] > 0
+	if dropped {
+		f.drop[call.Type]--
+	} else if lost = f.lose[call.Type] > 0; lost {
+		f.lose[call.Type]--
+	}
+	m.mu.Unlock()
+	if dropped {
+		panic(http.ErrAbortHandler)
+	}
+	if slow > 0 {
+		select {
+		case <-time.After(slow):
+		case <-r.Context().Done():
+		}
+	}
+	return lost, status, text
+}
