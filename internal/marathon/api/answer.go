@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -22,9 +23,11 @@ type answer struct {
 	status     int
 	body       any    // as JSON; nil: no body
 	text       string // as plain text, where body is nil
+	kind       string // Content-Type of text, if it is not plain
 	deployment string // the deployment that was started
 	location   string
 	allow      []string
+	stream     func(http.ResponseWriter, *http.Request) // writes all of it by itself
 }
 
 func ok(body any) (answer, error) { return answer{status: http.StatusOK, body: body}, nil }
@@ -45,7 +48,9 @@ type message struct {
 
 // headers are on every answer.
 func (s *Server) headers(h http.Header) {
-	h.Set("X-Marathon-Leader", "http://"+s.config.Address)
+	if leader, known := s.leads(); known {
+		h.Set("X-Marathon-Leader", "http://"+leader)
+	}
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-XSS-Protection", "1; mode=block")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -65,20 +70,26 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	if len(a.allow) > 0 {
 		h.Set("Allow", strings.Join(a.allow, ", "))
 	}
+	if a.stream != nil && r.Method != http.MethodHead {
+		a.stream(w, r)
+		return
+	}
 	body := []byte(a.text)
 	switch {
 	case a.body != nil:
 		h.Set("Content-Type", "application/json")
 		body = encode(a.body)
 	case a.text != "":
-		h.Set("Content-Type", "text/plain; charset=utf-8")
+		h.Set("Content-Type", cmp.Or(a.kind, "text/plain; charset=utf-8"))
 	}
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	if len(body) >= gzipFrom && takesGzip(r.Header) {
 		h.Set("Content-Encoding", "gzip")
 		body = compress(body)
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if a.status != http.StatusNoContent {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(body) // a client that has gone away is nobody's error
 }
@@ -106,7 +117,10 @@ func takesGzip(h http.Header) bool {
 
 func compress(b []byte) []byte {
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
+	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed) // a big fleet is asked for by many, often
+	if err != nil {
+		panic("api: a level gzip does not have: " + err.Error())
+	}
 	_, _ = z.Write(b) // a buffer takes everything
 	_ = z.Close()
 	return out.Bytes()

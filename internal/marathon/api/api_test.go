@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newServer(sched Scheduler, hosts Hosts) *Server {
-	config := Config{Address: "127.0.0.1:8080", Version: "0.1", FrameworkID: "f-1"}
+	config := Config{Address: "127.0.0.1:8080", Version: "0.1", FrameworkID: func() string { return "f-1" }}
 	return New(config, Backend{Scheduler: sched, Hosts: hosts}, slog.New(slog.DiscardHandler))
 }
 

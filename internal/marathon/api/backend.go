@@ -19,6 +19,9 @@ type Backend struct {
 	Hosts      Hosts // nil where the driver's hosts have no power switch
 	Drains     Drains
 	Volumes    Volumes
+	Groups     Groups // nil: groups have nothing of their own
+	// Loaded reports whether the scheduler has read its state; nil: it always has. Until then nothing it could say is true.
+	Loaded func() bool
 }
 
 // Scheduler is what the API serves. Its methods may be called from many goroutines; what they return belongs to the
@@ -79,6 +82,8 @@ type Leadership interface {
 	Leader() (string, bool)
 	// Leads reports whether it is this one.
 	Leads() bool
+	// Changed is closed when somebody else leads than when it was asked for.
+	Changed() <-chan struct{}
 	// Abdicate gives the lead up; another scheduler, or this one again, takes it.
 	Abdicate(ctx context.Context) error
 }
@@ -121,4 +126,10 @@ type Drains interface {
 type Volumes interface {
 	// StrayVolumes are sorted by host and id.
 	StrayVolumes() []app.StrayVolume
+}
+
+// Groups are what groups have beyond the apps in them.
+type Groups interface {
+	// Groups are those that have something of their own, by id.
+	Groups() map[app.ID]app.Group
 }

@@ -17,11 +17,23 @@ var errTooSlow = &httpError{
 	fmt.Sprintf("the change took longer than %s; look at /v2/apps whether it was made", changeTimeout),
 }
 
+// maxDeployments is how many deployments may run at once, Marathon's default.
+const maxDeployments = 100
+
+// limited is the context of one change.
+func limited(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(r.Context(), changeTimeout, errTooSlow)
+}
+
 // apply makes one change within its time.
-func (s *Server) apply(r *http.Request, change func(*app.Definitions) error, force bool) (app.Deployment, error) {
-	ctx, cancel := context.WithTimeoutCause(r.Context(), changeTimeout, errTooSlow)
+func (s *Server) apply(r *http.Request, change func(*app.Definitions) error, o app.ApplyOptions) (app.Deployment, error) {
+	if n := len(s.Scheduler.Deployments()); n >= maxDeployments && !o.DryRun {
+		return app.Deployment{}, refuse(http.StatusForbidden,
+			"%d deployments are running and there may be %d; wait for some to end, or cancel them with DELETE /v2/deployments/{id}", n, maxDeployments)
+	}
+	ctx, cancel := limited(r)
 	defer cancel()
-	return s.Scheduler.Apply(ctx, change, app.ApplyOptions{Force: force})
+	return s.Scheduler.Apply(ctx, change, o)
 }
 
 func (s *Server) createApp(r *http.Request) (answer, error) {
@@ -46,12 +58,13 @@ func (s *Server) createApp(r *http.Request) (answer, error) {
 		if created, err = put(defs.Apps, u.New(id), app.At(time.Now())); err != nil {
 			return err
 		}
-		return app.ValidateTogether(defs.Apps)
-	}, force)
+		return together(*defs)
+	}, app.ApplyOptions{Force: force})
 	if err != nil {
 		return answer{}, err
 	}
-	view := appView{App: created, Deployments: []ref{{d.ID}}, Tasks: []app.Task{}}
+	s.posted(r, created)
+	view := appView{App: created, Counts: &app.Counts{}, Deployments: []ref{{d.ID}}, Tasks: []app.Task{}}
 	return answer{status: http.StatusCreated, body: view, deployment: d.ID, location: locationOf(id)}, nil
 }
 
@@ -74,18 +87,11 @@ func (s *Server) updateApp(path string, create bool) handler {
 		if err != nil {
 			return answer{}, err
 		}
-		var created bool
-		d, err := s.apply(r, func(defs *app.Definitions) error {
-			_, there := defs.Apps[id]
-			created = !there
-			if err := how.update(defs.Apps, id, u); err != nil {
-				return err
-			}
-			return app.ValidateTogether(defs.Apps)
-		}, how.force)
+		changed, created, d, err := s.update(r, how, []named{{id, u}})
 		if err != nil {
 			return answer{}, err
 		}
+		s.posted(r, changed...)
 		if created {
 			a := started(http.StatusCreated, d)
 			a.location = locationOf(id)
@@ -106,15 +112,94 @@ func (s *Server) updateApps(create bool) handler {
 		if err != nil {
 			return answer{}, err
 		}
-		d, err := s.apply(r, func(defs *app.Definitions) error {
-			for _, u := range updates {
-				id, _ := u.ID()
-				if err := how.update(defs.Apps, id, u); err != nil {
-					return err
-				}
+		var all []named
+		for _, u := range updates {
+			id, _ := u.ID()
+			all = append(all, named{id, u})
+		}
+		changed, _, d, err := s.update(r, how, all)
+		if err != nil {
+			return answer{}, err
+		}
+		s.posted(r, changed...)
+		return started(http.StatusOK, d), nil
+	}
+}
+
+// named is what is to become of one app.
+type named struct {
+	id     app.ID
+	update app.Update
+}
+
+// update makes all updates in one change. It tells what became of the apps, and whether one was made.
+func (s *Server) update(r *http.Request, how how, all []named) (changed []app.App, created bool, d app.Deployment, err error) {
+	back, err := s.formerly(r, all)
+	if err != nil {
+		return nil, false, app.Deployment{}, err
+	}
+	d, err = s.apply(r, func(defs *app.Definitions) error {
+		changed, created = nil, false // it may run more than once
+		for _, n := range all {
+			_, there := defs.Apps[n.id]
+			created = created || !there
+			next, err := how.update(defs.Apps, n, back)
+			if err != nil {
+				return err
 			}
-			return app.ValidateTogether(defs.Apps)
-		}, how.force)
+			changed = append(changed, next)
+		}
+		return together(*defs)
+	}, app.ApplyOptions{Force: how.force})
+	return changed, created, d, err
+}
+
+// formerly are the apps as they were in the versions that updates ask to go back to.
+func (s *Server) formerly(r *http.Request, all []named) (map[app.ID]app.App, error) {
+	then := map[app.ID]app.App{}
+	for _, n := range all {
+		version, back, err := n.update.Rollback()
+		if err != nil {
+			return nil, s.notRollback(n.id, err)
+		}
+		if !back {
+			continue
+		}
+		a, err := s.version(r.Context(), n.id, version)
+		if err != nil {
+			return nil, err
+		}
+		then[n.id] = a
+	}
+	return then, nil
+}
+
+// notRollback is nil for an app that is not there: what is made anew may name a version.
+func (s *Server) notRollback(id app.ID, err error) error {
+	if _, there := s.Scheduler.App(id); !there {
+		return &app.UnknownAppError{ID: id}
+	}
+	return err
+}
+
+func (s *Server) restartApp(path string) handler {
+	return func(r *http.Request) (answer, error) {
+		force, err := flag(r, "force", false)
+		if err != nil {
+			return answer{}, err
+		}
+		a, err := s.find(path)
+		if err != nil {
+			return answer{}, err
+		}
+		d, err := s.apply(r, func(defs *app.Definitions) error {
+			present, there := defs.Apps[a.ID]
+			if !there {
+				return &app.UnknownAppError{ID: a.ID}
+			}
+			defs.Apps[a.ID] = renewed(present, app.At(time.Now()))
+			return nil
+		}, app.ApplyOptions{Force: force})
 		if err != nil {
 			return answer{}, err
 		}
@@ -122,9 +207,20 @@ func (s *Server) updateApps(create bool) handler {
 	}
 }
 
+// renewed is the same configuration as a new version, so that every task counts as outdated.
+func renewed(a app.App, now app.Timestamp) app.App {
+	a.Version = max(now, a.Version+1)
+	a.VersionInfo = app.VersionInfo{LastScalingAt: a.Version, LastConfigChangeAt: a.Version}
+	return a
+}
+
 func (s *Server) deleteApp(path string) handler {
 	return func(r *http.Request) (answer, error) {
 		force, err := flag(r, "force", true) // Marathon's default here, and only here
+		if err != nil {
+			return answer{}, err
+		}
+		wipe, err := flag(r, "wipe", false)
 		if err != nil {
 			return answer{}, err
 		}
@@ -138,30 +234,9 @@ func (s *Server) deleteApp(path string) handler {
 			}
 			delete(defs.Apps, a.ID)
 			return nil
-		}, force)
+		}, app.ApplyOptions{Force: force, Wipe: wipe})
 		if err != nil {
 			return answer{}, err
-		}
-		return started(http.StatusOK, d), nil
-	}
-}
-
-func (s *Server) cancelDeployment(id string) handler {
-	return func(r *http.Request) (answer, error) {
-		force, err := flag(r, "force", false)
-		if err != nil {
-			return answer{}, err
-		}
-		ctx, cancel := context.WithTimeoutCause(r.Context(), changeTimeout, errTooSlow)
-		defer cancel()
-		d, known, err := s.Scheduler.Cancel(ctx, id, force)
-		switch {
-		case err != nil:
-			return answer{}, err
-		case !known:
-			return answer{}, &httpError{http.StatusNotFound, "DeploymentPlan " + id + " does not exist"}
-		case force:
-			return answer{status: http.StatusAccepted}, nil
 		}
 		return started(http.StatusOK, d), nil
 	}
@@ -187,26 +262,23 @@ func howOf(r *http.Request, create bool) (how, error) {
 	return h, err
 }
 
-// update edits one app.
-func (h how) update(apps map[app.ID]app.App, id app.ID, u app.Update) error {
-	old, there := apps[id]
-	version, back, err := u.Rollback()
+// update edits one app. back holds the apps that are to be what they were.
+func (h how) update(apps map[app.ID]app.App, n named, back map[app.ID]app.App) (app.App, error) {
+	old, there := apps[n.id]
+	then, returns := back[n.id]
 	switch {
-	case err != nil:
-		return err
-	case !there && (back || !h.create):
-		return &app.UnknownAppError{ID: id}
-	case back && version != old.Version:
-		return &app.UnknownAppError{ID: id, Version: version}
-	case back:
-		return nil
+	case !there && (returns || !h.create):
+		return app.App{}, &app.UnknownAppError{ID: n.id}
+	case returns && then.Version == old.Version:
+		return old, nil
+	case returns:
+		return put(apps, then, h.now)
 	}
-	next := u.New(id)
+	next := n.update.New(n.id)
 	if there && h.partial {
-		next = u.Apply(old)
+		next = n.update.Apply(old)
 	}
-	_, err = put(apps, next, h.now)
-	return err
+	return put(apps, next, h.now)
 }
 
 // put makes next the definition of its app, with service ports and version, if it can be one by itself.
@@ -220,6 +292,9 @@ func put(apps map[app.ID]app.App, next app.App, now app.Timestamp) (app.App, err
 		return app.App{}, err
 	}
 	if there {
+		if err := sameMajor(old, next); err != nil {
+			return app.App{}, err
+		}
 		next = next.Revised(old, now)
 	} else {
 		next = next.Created(now)
@@ -236,20 +311,24 @@ func parseBody[T any](r *http.Request, parse func([]byte) (T, error)) (T, error)
 		if _, large := errors.AsType[*http.MaxBytesError](err); large {
 			return none, err
 		}
-		return none, &httpError{http.StatusBadRequest, "the body did not arrive: " + err.Error()}
+		return none, refuse(http.StatusBadRequest, "the body did not arrive: %s", err)
 	}
 	return parse(data)
 }
 
-// flag is a parameter that is true or false.
+// flag is a parameter that is true or false. One that is there without a value is true.
 func flag(r *http.Request, name string, byDefault bool) (bool, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
+	q := r.URL.Query()
+	if !q.Has(name) {
 		return byDefault, nil
+	}
+	text := q.Get(name)
+	if text == "" {
+		return true, nil
 	}
 	value, err := strconv.ParseBool(text)
 	if err != nil {
-		return false, &httpError{http.StatusBadRequest, fmt.Sprintf("the parameter %s is true or false, not %q", name, text)}
+		return false, refuse(http.StatusBadRequest, "the parameter %s is true or false, not %q", name, text)
 	}
 	return value, nil
 }

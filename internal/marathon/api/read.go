@@ -1,43 +1,44 @@
 package api
 
 import (
-	"net"
+	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
-
-// apiLevel is the Marathon release whose API this is: clients choose their words by it.
-const apiLevel = "1.11.0"
 
 func (s *Server) listApps(r *http.Request) (answer, error) {
 	keep, err := filterOf(r)
 	if err != nil {
 		return answer{}, err
 	}
-	return s.viewAll("apps", keep, embedsTasks(r))
+	return s.viewAll("apps", keep, inList(embedsOf(r)))
 }
 
-// listGroup lists the apps below a group, everything for the empty path.
-func (s *Server) listGroup(group string) handler {
-	prefix := "/" + group + "/"
-	if group == "" {
-		prefix = "/"
-	}
-	return func(*http.Request) (answer, error) {
-		return s.viewAll("*", func(a app.App) bool { return strings.HasPrefix(string(a.ID), prefix) }, true)
+// listGroupApps lists the apps below a group, all for the empty path.
+func (s *Server) listGroupApps(path string) handler {
+	return func(r *http.Request) (answer, error) {
+		group, err := s.findGroup(path)
+		if err != nil {
+			return answer{}, err
+		}
+		return s.viewAll("*", func(a app.App) bool { return below(group, a.ID) }, single(embedsOf(r)))
 	}
 }
 
-func (s *Server) viewAll(name string, keep func(app.App) bool, withTasks bool) (answer, error) {
-	running := s.Scheduler.Deployments()
+// below reports whether an app or a group lies in a group, however deep.
+func below(group, id app.ID) bool {
+	return group == "/" || strings.HasPrefix(string(id), string(group)+"/")
+}
+
+func (s *Server) viewAll(name string, keep func(app.App) bool, e embeds) (answer, error) {
+	v := s.viewer(e)
 	views := []appView{}
 	for _, a := range s.Scheduler.Apps() {
 		if keep(a) {
-			views = append(views, s.view(a, running, withTasks))
+			views = append(views, v.view(a))
 		}
 	}
 	return ok(map[string][]appView{name: views})
@@ -58,22 +59,12 @@ func filterOf(r *http.Request) (func(app.App) bool, error) {
 }
 
 func (s *Server) showApp(path string) handler {
-	return func(*http.Request) (answer, error) {
+	return func(r *http.Request) (answer, error) {
 		a, err := s.find(path)
 		if err != nil {
 			return answer{}, err
 		}
-		return ok(map[string]appView{"app": s.view(a, s.Scheduler.Deployments(), true)})
-	}
-}
-
-func (s *Server) appTasks(path string) handler {
-	return func(*http.Request) (answer, error) {
-		a, err := s.find(path)
-		if err != nil {
-			return answer{}, err
-		}
-		return ok(map[string][]app.Task{"tasks": s.tasks(a)})
+		return ok(map[string]appView{"app": s.viewer(single(embedsOf(r))).view(a)})
 	}
 }
 
@@ -90,8 +81,41 @@ func (s *Server) find(path string) (app.App, error) {
 	return a, nil
 }
 
+// appTasks lists the tasks of one app, for clients that ask for plain text as a table of endpoints.
+func (s *Server) appTasks(path string) handler {
+	return func(r *http.Request) (answer, error) {
+		a, err := s.find(path)
+		if err != nil {
+			return answer{}, err
+		}
+		if wantsText(r) {
+			return answer{status: http.StatusOK, text: s.endpoints([]app.App{a})}, nil
+		}
+		return ok(map[string][]app.Task{"tasks": s.tasks(a)})
+	}
+}
+
+func (s *Server) groupTasks(path string) handler {
+	return func(*http.Request) (answer, error) {
+		group, err := s.findGroup(path)
+		if err != nil {
+			return answer{}, err
+		}
+		tasks := []app.Task{}
+		for _, a := range s.Scheduler.Apps() {
+			if below(group, a.ID) {
+				tasks = append(tasks, s.tasks(a)...)
+			}
+		}
+		return ok(map[string][]app.Task{"tasks": tasks})
+	}
+}
+
 // allTasks lists the tasks of all apps, only those running or staging when status says so; other words say nothing.
 func (s *Server) allTasks(r *http.Request) (answer, error) {
+	if wantsText(r) {
+		return answer{status: http.StatusOK, text: s.endpoints(s.Scheduler.Apps())}, nil
+	}
 	q := r.URL.Query()
 	var states []app.TaskState
 	for _, status := range slices.Concat(q["status"], q["status[]"]) {
@@ -113,54 +137,35 @@ func (s *Server) allTasks(r *http.Request) (answer, error) {
 	return ok(map[string][]app.Task{"tasks": tasks})
 }
 
-func (s *Server) deployments(*http.Request) (answer, error) {
-	return ok(append([]app.Deployment{}, s.Scheduler.Deployments()...))
+// wantsText reports whether a client takes plain text and no JSON.
+func wantsText(r *http.Request) bool {
+	accept := strings.Join(r.Header.Values("Accept"), ",")
+	return strings.Contains(accept, "text/plain") && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*")
 }
 
-// ping is plain text, except for clients that only take JSON.
-func (s *Server) ping(r *http.Request) (answer, error) {
-	accept := r.Header.Get("Accept")
-	if strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/") && !strings.Contains(accept, "*/*") {
-		return ok("pong")
+// endpoints is the table that scripts read: app, service port, and where its running tasks serve it, one line each.
+func (s *Server) endpoints(apps []app.App) string {
+	var out strings.Builder
+	for _, a := range apps {
+		running := slices.DeleteFunc(s.tasks(a), func(t app.Task) bool { return t.State != app.TaskRunning })
+		name := a.ID.Safe()
+		ports := a.ServicePorts()
+		if len(ports) == 0 {
+			fmt.Fprintf(&out, "%s\t \t", name)
+			for _, t := range running {
+				fmt.Fprintf(&out, "%s\t", t.Host)
+			}
+			out.WriteByte('\n')
+		}
+		for i, port := range ports {
+			fmt.Fprintf(&out, "%s\t%d\t", name, port)
+			for _, t := range running {
+				if i < len(t.Ports) {
+					fmt.Fprintf(&out, "%s:%d\t", t.Host, t.Ports[i])
+				}
+			}
+			out.WriteByte('\n')
+		}
 	}
-	return answer{status: http.StatusOK, text: "pong"}, nil
-}
-
-func (s *Server) leader(*http.Request) (answer, error) {
-	return ok(map[string]string{"leader": s.config.Address})
-}
-
-// info tells what is true of this server, under the names Marathon uses.
-func (s *Server) info(*http.Request) (answer, error) {
-	host, port, _ := net.SplitHostPort(s.config.Address)
-	number, _ := strconv.Atoi(port)
-	type marathonConfig struct {
-		FrameworkName string   `json:"framework_name"`
-		HA            bool     `json:"ha"`
-		Checkpoint    bool     `json:"checkpoint"`
-		Hostname      string   `json:"hostname"`
-		LocalPortMin  int      `json:"local_port_min"`
-		LocalPortMax  int      `json:"local_port_max"`
-		MesosRole     string   `json:"mesos_role"`
-		Features      []string `json:"features"`
-	}
-	return ok(struct {
-		Name        string         `json:"name"`
-		Version     string         `json:"version"`
-		BuildRef    string         `json:"buildref"`
-		Elected     bool           `json:"elected"`
-		Leader      string         `json:"leader"`
-		FrameworkID string         `json:"frameworkId,omitempty"`
-		Marathon    marathonConfig `json:"marathon_config"`
-		ZooKeeper   struct{}       `json:"zookeeper_config"`
-		HTTP        map[string]int `json:"http_config"`
-	}{
-		Name: "marathon", Version: apiLevel, BuildRef: "pgbaton-" + s.config.Version, Elected: true,
-		Leader: s.config.Address, FrameworkID: s.config.FrameworkID,
-		Marathon: marathonConfig{
-			FrameworkName: "pgbaton", Checkpoint: true, Hostname: host, MesosRole: "*", Features: []string{},
-			LocalPortMin: app.FirstServicePort, LocalPortMax: app.LastServicePort,
-		},
-		HTTP: map[string]int{"http_port": number},
-	})
+	return out.String()
 }

@@ -7,13 +7,24 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/secret"
 )
 
 // Config is what the server says about itself.
 type Config struct {
-	Address     string // host:port that clients reach this server at
-	Version     string // of this program
-	FrameworkID string // of the scheduler; may be empty
+	Address     string        // host:port that clients reach this server at
+	Version     string        // of this program
+	FrameworkID func() string // of the scheduler, empty while it has none; may be nil
+	// User and Password are the login that is asked for; without a password everybody is let in.
+	User     string
+	Password secret.Text
+	// AllowOrigins are the origins whose pages may use the API from a browser, "*" for all.
+	AllowOrigins []string
+	// Concurrent is how many requests are worked on at once, event streams left out; 0: any number.
+	Concurrent int
+	// Level is how much is logged, if that can be changed while the program runs.
+	Level *slog.LevelVar
 }
 
 // Limits that keep a slow or greedy client from costing anything.
@@ -32,26 +43,36 @@ const (
 type Server struct {
 	Backend
 
-	config Config
-	log    *slog.Logger
-	guard  http.Handler // what a request passes through first
+	config    Config
+	log       *slog.Logger
+	guard     http.Handler  // keeps pages of other sites out
+	places    chan struct{} // nil: there is no limit
+	transport http.RoundTripper
+	traffic   *traffic
+	streams   streams
+	levels    levels
+	since     time.Time
 }
 
 // New makes a server over what it is to serve.
 func New(config Config, backend Backend, log *slog.Logger) *Server {
-	s := &Server{Backend: backend, config: config, log: log}
+	s := &Server{Backend: backend, config: config, log: log, traffic: newTraffic(), since: time.Now()}
+	if config.Concurrent > 0 {
+		s.places = make(chan struct{}, config.Concurrent)
+	}
+	s.transport = s.newForwarder()
 	// Pages of other sites must not steer the scheduler through the browser of somebody who can reach it. Programs send
 	// none of the headers this looks at.
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(s.denyCrossOrigin))
-	s.guard = guard.Handler(http.HandlerFunc(s.serve))
+	s.guard = guard.Handler(http.HandlerFunc(s.lead))
 	return s
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.headers(w.Header())
-	s.guard.ServeHTTP(w, r)
+	s.traffic.count(w, r, http.HandlerFunc(s.door))
 }
 
 // Serve answers requests on l until ctx ends, then lets those under way finish for a few seconds. It closes l, and
@@ -66,6 +87,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(s.streams.close)
 	drained := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { drained <- drain(ctx, server) })
 	err := server.Serve(l)

@@ -9,6 +9,8 @@ type HostStatus struct {
 	Mem     Usage    `json:"mem"`  // MiB
 	Disk    Usage    `json:"disk"` // MiB
 	Tasks   []TaskID `json:"tasks"`
+	// Draining is why the host is taken out of use, one sentence; empty when it is not.
+	Draining string `json:"draining,omitempty"`
 }
 
 // Usage is how much there is of a resource and how much of it tasks hold.
