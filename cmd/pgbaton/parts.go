@@ -141,9 +141,7 @@ func (p *platform) startScheduler(ctx, life context.Context, program, agents str
 		}
 		return nil
 	})
-	server := api.New(api.Config{Address: p.layout.Listen.String(), Version: build}, api.Backend{
-		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s,
-	}, p.log)
+	server := api.New(api.Config{Address: p.layout.Listen.String(), Version: build, FrameworkID: s.FrameworkID}, backend(s), p.log)
 	p.group.Go("Marathon API", func(ctx context.Context) error { return server.Serve(ctx, l) })
 	p.screen.Say("scheduler", "Marathon's API on "+p.urls.Marathon+", "+strconv.Itoa(len(p.layout.Hosts))+" virtual hosts")
 	*begun = append(*begun, func(context.Context) error {

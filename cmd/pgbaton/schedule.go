@@ -53,9 +53,10 @@ func runScheduler(ctx context.Context, out io.Writer, o schedulerOptions) (err e
 		}
 		return nil
 	})
-	server := api.New(api.Config{Address: p.address(l), Version: build}, api.Backend{
-		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s,
-	}, p.log)
+	server := api.New(api.Config{
+		Address: p.address(l), Version: build, FrameworkID: s.FrameworkID, User: p.login.user, Password: p.login.password,
+		AllowOrigins: p.origins, Concurrent: p.concurrent,
+	}, backend(s), p.log)
 	group.Go("Marathon API", func(ctx context.Context) error { return server.Serve(ctx, l) })
 	p.screen.Say("scheduler", "Marathon's API on http://"+p.address(l)+", driver "+p.driver)
 	<-life.Done()
@@ -63,6 +64,17 @@ func runScheduler(ctx context.Context, out io.Writer, o schedulerOptions) (err e
 		p.screen.Say("stop", "the scheduler ends, tasks go on")
 	}
 	return group.Wait()
+}
+
+// backend is what the API serves of a scheduler.
+func backend(s *run.Scheduler) api.Backend {
+	b := api.Backend{
+		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Drains: s, Volumes: s, Groups: s, Loaded: s.Loaded,
+	}
+	if s.Switchable() {
+		b.Hosts = s
+	}
+	return b
 }
 
 func (p *schedulerPlan) tell(e run.Event) {

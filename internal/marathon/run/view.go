@@ -14,6 +14,8 @@ import (
 // picture is what readers see. It is replaced as a whole and never changed.
 type picture struct {
 	framework   string
+	loaded      bool
+	groups      map[app.ID]app.Group
 	apps        []app.App // sorted by id
 	tasks       map[app.ID][]app.Task
 	deployments []app.Deployment
@@ -31,7 +33,7 @@ func (l *loop) publish() {
 	l.syncProbes()
 	l.syncReadiness()
 	p := &picture{
-		framework: l.framework, tasks: map[app.ID][]app.Task{}, failures: maps.Clone(l.failures), searches: maps.Clone(l.searches),
+		framework: l.framework, loaded: l.loaded, groups: l.defs.Groups, tasks: map[app.ID][]app.Task{}, failures: maps.Clone(l.failures), searches: maps.Clone(l.searches),
 		strays: l.strays(), readiness: l.readinessResults(), answered: maps.Clone(l.answered), state: l.frozen(),
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.defs.Apps)) {
@@ -93,6 +95,16 @@ func (s *Scheduler) Apps() []app.App {
 	}
 	return apps
 }
+
+// Groups are the groups that have something of their own, by id.
+func (s *Scheduler) Groups() map[app.ID]app.Group {
+	all := map[app.ID]app.Group{}
+	maps.Copy(all, s.picture.Load().groups)
+	return all
+}
+
+// Loaded reports whether the state has been read, so that what the others say is true.
+func (s *Scheduler) Loaded() bool { return s.picture.Load().loaded }
 
 // App is one definition; false when there is none.
 func (s *Scheduler) App(id app.ID) (app.App, bool) {
