@@ -19,6 +19,7 @@ type App struct {
 	Args                       []string            `json:"args,omitempty"`
 	BackoffFactor              float64             `json:"backoffFactor"`
 	BackoffSeconds             int                 `json:"backoffSeconds"`
+	Check                      *Check              `json:"check,omitempty"`
 	Cmd                        string              `json:"cmd,omitempty"`
 	Constraints                []Constraint        `json:"constraints,omitempty"`
 	Container                  *Container          `json:"container,omitempty"`
@@ -27,6 +28,7 @@ type App struct {
 	Disk                       float64             `json:"disk"` // MiB of the sandbox, not a volume
 	Env                        map[string]EnvValue `json:"env,omitempty"`
 	Executor                   string              `json:"executor"`
+	ExecutorResources          *ExecutorResources  `json:"executorResources,omitempty"`
 	Fetch                      []Fetch             `json:"fetch,omitempty"`
 	GPUs                       int                 `json:"gpus"`
 	HealthChecks               []HealthCheck       `json:"healthChecks,omitempty"`
@@ -39,8 +41,12 @@ type App struct {
 	PortDefinitions            []PortDefinition    `json:"portDefinitions,omitzero"`
 	ReadinessChecks            []ReadinessCheck    `json:"readinessChecks,omitempty"`
 	RequirePorts               bool                `json:"requirePorts"`
+	Residency                  *Residency          `json:"residency,omitempty"` // of apps with persistent volumes
+	ResourceLimits             *ResourceLimits     `json:"resourceLimits,omitempty"`
 	Role                       string              `json:"role"`
+	Secrets                    map[string]Secret   `json:"secrets,omitempty"`
 	TaskKillGracePeriodSeconds *int                `json:"taskKillGracePeriodSeconds,omitempty"`
+	TTY                        *bool               `json:"tty,omitempty"`
 	UnreachableStrategy        UnreachableStrategy `json:"unreachableStrategy"`
 	UpgradeStrategy            UpgradeStrategy     `json:"upgradeStrategy"`
 	User                       string              `json:"user,omitempty"`
@@ -52,11 +58,15 @@ type App struct {
 func (a App) Clone() App {
 	a.AcceptedResourceRoles = slices.Clone(a.AcceptedResourceRoles)
 	a.Args = slices.Clone(a.Args)
+	a.Check = a.Check.clone()
 	a.Constraints = slices.Clone(a.Constraints)
 	for i, c := range a.Constraints {
 		a.Constraints[i].Value = clonePtr(c.Value)
 	}
 	a.Container = a.Container.clone()
+	a.ExecutorResources, a.Residency, a.TTY = clonePtr(a.ExecutorResources), clonePtr(a.Residency), clonePtr(a.TTY)
+	a.ResourceLimits = a.ResourceLimits.clone()
+	a.Secrets = maps.Clone(a.Secrets)
 	a.Dependencies = slices.Clone(a.Dependencies)
 	a.Env = maps.Clone(a.Env)
 	a.Fetch = slices.Clone(a.Fetch)

@@ -332,10 +332,14 @@ func TestCloneSharesNothing(t *testing.T) {
 const everything = `{"id": "/x", "args": ["a"], "acceptedResourceRoles": ["*"], "constraints": [["a", "LIKE", "b"]],
 	"dependencies": ["/y"], "env": {"A": "b"}, "fetch": [{"uri": "u"}], "labels": {"l": "m"},
 	"healthChecks": [{"port": 1, "protocol": "COMMAND", "command": {"value": "c"}}, {"portIndex": 0}],
-	"networks": [{"mode": "container/bridge", "labels": {"n": "o"}}], "taskKillGracePeriodSeconds": 5,
+	"networks": [{"mode": "container", "name": "n", "labels": {"n": "o"}}], "taskKillGracePeriodSeconds": 5, "tty": false,
+	"check": {"exec": {"command": {"argv": ["x"]}}}, "executorResources": {}, "resourceLimits": {"cpus": 2, "mem": "unlimited"},
+	"secrets": {"s": {"source": "t"}}, "residency": {},
 	"readinessChecks": [{"portName": "p"}],
-	"container": {"type": "MESOS", "docker": {"image": "i", "parameters": [{"key": "k", "value": "v"}]},
-		"portMappings": [{"name": "p", "labels": {"q": "r"}, "networkNames": ["n"]}],
+	"container": {"type": "MESOS", "docker": {"image": "i", "parameters": [{"key": "k", "value": "v"}],
+		"pullConfig": {"secret": "s"}, "credential": {"principal": "p"}},
+		"linuxInfo": {"seccomp": {"unconfined": true}, "ipcInfo": {"shmSize": 4}},
+		"portMappings": [{"hostPort": 0, "name": "p", "labels": {"q": "r"}, "networkNames": ["n"]}],
 		"volumes": [{"containerPath": "v", "persistent": {"type": "mount", "size": 1, "maxSize": 2, "constraints": [["path", "LIKE", "x"]]}}]}}`
 
 // scribble writes to everything behind a pointer, in a map or in a list of a.
@@ -349,7 +353,11 @@ func scribble(a App) {
 	a.Fetch[0].URI, a.Labels["l"], a.Networks[0].Labels["n"] = "scribble", "scribble", "scribble"
 	*a.HealthChecks[0].Port, a.HealthChecks[0].Command.Value, *a.HealthChecks[1].PortIndex = 9, "scribble", 9
 	*a.TaskKillGracePeriodSeconds, a.ReadinessChecks[0].HTTPStatusCodesForReady[0] = 9, 9
+	a.Check.Exec.Command.Argv[0], a.ExecutorResources.CPUs, a.ResourceLimits.CPUs.Amount = "scribble", 9, 9
+	a.Secrets["s"], a.Residency.TaskLostBehavior, *a.TTY = Secret{Source: "scribble"}, "scribble", true
 	c := a.Container
+	c.Docker.PullConfig.Secret, c.Docker.Credential.Principal = "scribble", "scribble"
+	*c.LinuxInfo.Seccomp.Unconfined, *c.LinuxInfo.IPCInfo.ShmSize = false, 9
 	c.Docker.Image, c.Docker.Parameters[0].Key = "scribble", "scribble"
 	*c.PortMappings[0].HostPort, c.PortMappings[0].Labels["q"], c.PortMappings[0].NetworkNames[0] = 9, "scribble", "scribble"
 	p := c.Volumes[0].Persistent

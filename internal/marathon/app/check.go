@@ -12,6 +12,7 @@ type HealthCheck struct {
 	Path                   string   `json:"path,omitempty"`
 	Port                   *int     `json:"port,omitempty"`      // a fixed number; excludes PortIndex
 	PortIndex              *int     `json:"portIndex,omitempty"` // index into [App.Ports]
+	PortName               string   `json:"portName,omitempty"`  // name of one of [App.Ports]; excludes the other two
 	Command                *Command `json:"command,omitempty"`
 	GracePeriodSeconds     int      `json:"gracePeriodSeconds"`
 	IntervalSeconds        int      `json:"intervalSeconds"`
@@ -25,6 +26,56 @@ type HealthCheck struct {
 // Command is a shell command.
 type Command struct {
 	Value string `json:"value"`
+}
+
+// Check is a probe beside the task whose result is only shown: nothing is killed for it.
+type Check struct {
+	HTTP            *CheckHTTP `json:"http,omitempty"`
+	TCP             *CheckTCP  `json:"tcp,omitempty"`
+	Exec            *CheckExec `json:"exec,omitempty"`
+	IntervalSeconds int        `json:"intervalSeconds"`
+	TimeoutSeconds  int        `json:"timeoutSeconds"`
+	DelaySeconds    int        `json:"delaySeconds"`
+}
+
+// CheckHTTP asks for a page.
+type CheckHTTP struct {
+	PortIndex *int   `json:"portIndex,omitempty"`
+	Path      string `json:"path,omitempty"`
+	Scheme    string `json:"scheme"` // HTTP or HTTPS
+}
+
+// CheckTCP makes a connection.
+type CheckTCP struct {
+	PortIndex *int `json:"portIndex,omitempty"`
+}
+
+// CheckExec runs a command.
+type CheckExec struct {
+	Command CheckCommand `json:"command"`
+}
+
+// CheckCommand is a shell command or a program with its arguments.
+type CheckCommand struct {
+	Shell string   `json:"shell,omitempty"`
+	Argv  []string `json:"argv,omitempty"`
+}
+
+func (c *Check) clone() *Check {
+	if c == nil {
+		return nil
+	}
+	out := *c
+	if c.HTTP != nil {
+		out.HTTP = &CheckHTTP{PortIndex: clonePtr(c.HTTP.PortIndex), Path: c.HTTP.Path, Scheme: c.HTTP.Scheme}
+	}
+	if c.TCP != nil {
+		out.TCP = &CheckTCP{PortIndex: clonePtr(c.TCP.PortIndex)}
+	}
+	if c.Exec != nil {
+		out.Exec = &CheckExec{Command: CheckCommand{Shell: c.Exec.Command.Shell, Argv: slices.Clone(c.Exec.Command.Argv)}}
+	}
+	return &out
 }
 
 // Protocol is the kind of a health check.
@@ -78,17 +129,28 @@ func (h HealthCheck) Target(ports []int) (int, bool) {
 	return 0, false
 }
 
-// EffectiveHealthChecks are the checks of the app with an absolute path wherever one is requested, in the order of the
-// definition. They share no memory with the app.
+// EffectiveHealthChecks are the checks of the app with an absolute path wherever one is requested and the index of the
+// port wherever it is named, in the order of the definition. They share no memory with the app.
 func (a App) EffectiveHealthChecks() []HealthCheck {
 	checks := slices.Clone(a.HealthChecks)
 	for i := range checks {
 		checks[i] = checks[i].clone()
+		if index := a.portNamed(checks[i].PortName); index >= 0 {
+			checks[i].PortIndex = &index
+		}
 		if strings.Contains(string(checks[i].Protocol), "HTTP") {
 			checks[i].Path = "/" + strings.TrimPrefix(checks[i].Path, "/")
 		}
 	}
 	return checks
+}
+
+// portNamed is the index of the port with that name, -1 when none has it.
+func (a App) portNamed(name string) int {
+	if name == "" {
+		return -1
+	}
+	return slices.IndexFunc(a.Ports(), func(p Port) bool { return p.Name == name })
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -13,6 +13,12 @@ func complete(a *App) {
 		completeMappings(a)
 	}
 	completeHealthChecks(a)
+	for i, d := range a.Dependencies {
+		a.Dependencies[i] = a.ID.Resolve(string(d))
+	}
+	if a.persistent() && a.Residency == nil {
+		a.Residency = new(defaultResidency())
+	}
 }
 
 func completeHostPorts(a *App) {
@@ -54,7 +60,7 @@ func completeHealthChecks(a *App) {
 	}
 	for i := range a.HealthChecks {
 		h := &a.HealthChecks[i]
-		if h.Port == nil && h.PortIndex == nil && h.Protocol != ProtocolCommand {
+		if h.Port == nil && h.PortIndex == nil && h.PortName == "" && h.Protocol != ProtocolCommand {
 			h.PortIndex = new(int)
 		}
 	}

@@ -10,6 +10,7 @@ type Container struct {
 	Type         ContainerType `json:"type"`
 	Docker       *Docker       `json:"docker,omitempty"`
 	Volumes      []Volume      `json:"volumes"`
+	LinuxInfo    *LinuxInfo    `json:"linuxInfo,omitempty"`
 	PortMappings []PortMapping `json:"portMappings,omitzero"` // nil on a host network
 }
 
@@ -28,6 +29,51 @@ type Docker struct {
 	ForcePullImage bool        `json:"forcePullImage"`
 	Privileged     bool        `json:"privileged"`
 	Parameters     []Parameter `json:"parameters"`
+	PullConfig     *PullConfig `json:"pullConfig,omitempty"`
+	Credential     *Credential `json:"credential,omitempty"` // for containers of type MESOS
+}
+
+// PullConfig names the secret that holds the configuration of docker for the registry of the image.
+type PullConfig struct {
+	Secret string `json:"secret"`
+}
+
+// Credential is who asks the registry for the image.
+type Credential struct {
+	Principal string `json:"principal"`
+	Secret    string `json:"secret,omitempty"`
+}
+
+// LinuxInfo is what a container of type MESOS shares with its host.
+type LinuxInfo struct {
+	Seccomp *Seccomp `json:"seccomp,omitempty"`
+	IPCInfo *IPCInfo `json:"ipcInfo,omitempty"`
+}
+
+// Seccomp is the filter of system calls.
+type Seccomp struct {
+	ProfileName string `json:"profileName,omitempty"`
+	Unconfined  *bool  `json:"unconfined,omitempty"`
+}
+
+// IPCInfo is the shared memory of a container.
+type IPCInfo struct {
+	Mode    string `json:"mode"`              // PRIVATE or SHARE_PARENT
+	ShmSize *int   `json:"shmSize,omitempty"` // MiB
+}
+
+func (l *LinuxInfo) clone() *LinuxInfo {
+	if l == nil {
+		return nil
+	}
+	var out LinuxInfo
+	if l.Seccomp != nil {
+		out.Seccomp = &Seccomp{ProfileName: l.Seccomp.ProfileName, Unconfined: clonePtr(l.Seccomp.Unconfined)}
+	}
+	if l.IPCInfo != nil {
+		out.IPCInfo = &IPCInfo{Mode: l.IPCInfo.Mode, ShmSize: clonePtr(l.IPCInfo.ShmSize)}
+	}
+	return &out
 }
 
 // Parameter is one option for the docker command line.
@@ -107,8 +153,10 @@ func (c *Container) clone() *Container {
 	if c.Docker != nil {
 		docker := *c.Docker
 		docker.Parameters = slices.Clone(docker.Parameters)
+		docker.PullConfig, docker.Credential = clonePtr(docker.PullConfig), clonePtr(docker.Credential)
 		out.Docker = &docker
 	}
+	out.LinuxInfo = c.LinuxInfo.clone()
 	out.Volumes = slices.Clone(c.Volumes)
 	for i := range out.Volumes {
 		out.Volumes[i] = out.Volumes[i].clone()

@@ -67,7 +67,7 @@ func withoutMetadata(a App) App {
 	a.Labels, a.HealthChecks, a.ReadinessChecks, a.Constraints = nil, nil, nil, nil
 	a.UpgradeStrategy, a.UnreachableStrategy, a.KillSelection = UpgradeStrategy{}, UnreachableStrategy{}, ""
 	a.BackoffSeconds, a.BackoffFactor, a.MaxLaunchDelaySeconds = 0, 0, 0
-	a.Dependencies = nil
+	a.Dependencies, a.Residency = nil, nil
 	return a
 }
 

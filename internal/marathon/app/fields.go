@@ -79,6 +79,7 @@ func asContainer(f *faults, path string, v any) *Container {
 	}
 	read(o, "type", oneOf(ContainerDocker, ContainerMesos), &c.Type)
 	read(o, "docker", pointerTo(asDocker), &c.Docker)
+	read(o, "linuxInfo", pointerTo(asLinuxInfo), &c.LinuxInfo)
 	read(o, "volumes", listOf(asVolume), &c.Volumes)
 	read(o, "portMappings", listOf(asPortMapping), &c.PortMappings)
 	return c
@@ -91,6 +92,8 @@ func asDocker(f *faults, path string, v any) Docker {
 	read(o, "forcePullImage", asBool, &d.ForcePullImage)
 	read(o, "privileged", asBool, &d.Privileged)
 	read(o, "parameters", listOf(asParameter), &d.Parameters)
+	read(o, "pullConfig", pointerTo(asPullConfig), &d.PullConfig)
+	read(o, "credential", pointerTo(asCredential), &d.Credential)
 	return d
 }
 
@@ -190,6 +193,7 @@ func asHealthCheck(f *faults, path string, v any) HealthCheck {
 	read(o, "path", asString, &h.Path)
 	read(o, "port", pointerTo(asInt), &h.Port)
 	read(o, "portIndex", pointerTo(asInt), &h.PortIndex)
+	read(o, "portName", asString, &h.PortName)
 	read(o, "command", pointerTo(asCommand), &h.Command)
 	read(o, "gracePeriodSeconds", asInt, &h.GracePeriodSeconds)
 	read(o, "intervalSeconds", asInt, &h.IntervalSeconds)

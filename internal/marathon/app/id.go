@@ -58,6 +58,23 @@ func checkID(s string) (id ID, fault string) {
 	return id, ""
 }
 
+// Resolve is the path that text means in the definition of id, of an app or a group: "../db" is what lies beside it, "/a/db"
+// is absolute, and "db" lies in its group.
+func (id ID) Resolve(text string) ID {
+	switch {
+	case strings.HasPrefix(text, "/"):
+		return ID(path.Clean(text))
+	case strings.HasPrefix(text, "."):
+		return ID(path.Clean(string(id) + "/" + text))
+	}
+	return ID(path.Clean(string(id.Parent()) + "/" + text))
+}
+
+// Below reports whether id lies in the group or in a group of it.
+func (id ID) Below(group ID) bool {
+	return group == "/" || strings.HasPrefix(string(id), string(group)+"/")
+}
+
 // Safe is the path in the form task ids begin with: "postgresql_patroni". No path contains "_", so nothing is lost.
 func (id ID) Safe() string { return strings.ReplaceAll(strings.TrimPrefix(string(id), "/"), "/", "_") }
 

@@ -1,5 +1,7 @@
 package app
 
+import "slices"
+
 // Port is one port of an app: a port mapping of its container, or a port definition on the host network. The position
 // in [App.Ports] is the index that health checks, tasks and environment variables use.
 type Port struct {
@@ -76,6 +78,9 @@ const (
 // old, else the lowest that no app in apps uses. It is an [InvalidError] when none is left. Numbers given in the
 // definition are never touched, even when another app has them too.
 func (a App) AssignServicePorts(old App, apps map[ID]App) (App, error) {
+	if !slices.Contains(a.ServicePorts(), 0) {
+		return a, nil
+	}
 	a = a.Clone()
 	previous := old.ServicePorts()
 	used := usedServicePorts(a, apps)

@@ -74,8 +74,8 @@ func (u Update) New(id ID) App {
 	a := defaults()
 	a.ID = id
 	readFields(u.object(), &a)
-	if a.bound() && !u.Has("upgradeStrategy") {
-		a.UpgradeStrategy = UpgradeStrategy{MaximumOverCapacity: 0, MinimumHealthCapacity: 0.5}
+	if !u.Has("upgradeStrategy") {
+		a.UpgradeStrategy = a.defaultUpgrade()
 	}
 	if a.persistent() && !u.Has("unreachableStrategy") {
 		a.UnreachableStrategy = UnreachableStrategy{Disabled: true}
@@ -85,8 +85,14 @@ func (u Update) New(id ID) App {
 }
 
 // Apply is old with every field the definition gives replaced as a whole. It is not validated and keeps the version.
+//
+// As in Marathon executorResources and resourceLimits are replaced also where the update does not give them; but not those of
+// a PostgreSQL app, which would be restarted for it whenever somebody scales it.
 func (u Update) Apply(old App) App {
 	a := old.Clone()
+	if !old.IsPostgres() {
+		a.ExecutorResources, a.ResourceLimits = nil, nil
+	}
 	readFields(u.object(), &a)
 	if !a.HostNetwork() && !u.Has("portDefinitions") {
 		a.PortDefinitions = nil // of the host network the app has left
@@ -94,6 +100,20 @@ func (u Update) Apply(old App) App {
 	complete(&a)
 	return a
 }
+
+// defaultUpgrade is the upgrade strategy of an app that says nothing about it.
+func (a App) defaultUpgrade() UpgradeStrategy {
+	switch {
+	case a.singleInstance():
+		return UpgradeStrategy{}
+	case a.bound():
+		return UpgradeStrategy{MaximumOverCapacity: 0, MinimumHealthCapacity: 0.5}
+	}
+	return UpgradeStrategy{MaximumOverCapacity: 1, MinimumHealthCapacity: 1}
+}
+
+// singleInstance reports whether the app says that two instances must never run at once.
+func (a App) singleInstance() bool { return a.Labels["MARATHON_SINGLE_INSTANCE_APP"] == "true" }
 
 func (u Update) object() object { return object{faults: &faults{}, fields: u.fields} }
 
@@ -109,9 +129,6 @@ func readUpdate(f *faults, path string, v any) Update {
 	before := f.given
 	readFields(o, &App{})
 	u.given = f.given - before
-	if secrets, _ := o.fields["secrets"].(map[string]any); len(secrets) > 0 {
-		f.wrongValue(o.at("secrets"), feature("secrets"))
-	}
 	return u
 }
 
@@ -121,14 +138,16 @@ func readFields(o object, a *App) {
 	read(o, "args", listOf(asString), &a.Args)
 	read(o, "backoffFactor", asFloat, &a.BackoffFactor)
 	read(o, "backoffSeconds", asInt, &a.BackoffSeconds)
+	read(o, "check", pointerTo(asCheck), &a.Check)
 	read(o, "cmd", asString, &a.Cmd)
 	read(o, "constraints", listOf(asConstraint), &a.Constraints)
 	read(o, "container", asContainer, &a.Container)
 	read(o, "cpus", asFloat, &a.CPUs)
-	read(o, "dependencies", listOf(asID), &a.Dependencies)
+	read(o, "dependencies", listOf(asReference), &a.Dependencies)
 	read(o, "disk", asFloat, &a.Disk)
 	read(o, "env", asEnv, &a.Env)
 	read(o, "executor", asString, &a.Executor)
+	read(o, "executorResources", pointerTo(asExecutorResources), &a.ExecutorResources)
 	read(o, "fetch", listOf(asFetch), &a.Fetch)
 	read(o, "gpus", asInt, &a.GPUs)
 	read(o, "healthChecks", listOf(asHealthCheck), &a.HealthChecks)
@@ -141,8 +160,12 @@ func readFields(o object, a *App) {
 	read(o, "portDefinitions", listOf(asPortDefinition), &a.PortDefinitions)
 	read(o, "readinessChecks", listOf(asReadinessCheck), &a.ReadinessChecks)
 	read(o, "requirePorts", asBool, &a.RequirePorts)
+	read(o, "residency", pointerTo(asResidency), &a.Residency)
+	read(o, "resourceLimits", pointerTo(asResourceLimits), &a.ResourceLimits)
 	read(o, "role", asString, &a.Role)
+	read(o, "secrets", mapOf(asSecret), &a.Secrets)
 	read(o, "taskKillGracePeriodSeconds", pointerTo(asInt), &a.TaskKillGracePeriodSeconds)
+	read(o, "tty", pointerTo(asBool), &a.TTY)
 	read(o, "unreachableStrategy", asUnreachableStrategy, &a.UnreachableStrategy)
 	read(o, "upgradeStrategy", asUpgradeStrategy, &a.UpgradeStrategy)
 	read(o, "user", asString, &a.User)
@@ -162,7 +185,6 @@ func defaults() App {
 		MaxLaunchDelaySeconds: 300,
 		Mem:                   128,
 		Role:                  anyRole,
-		UpgradeStrategy:       UpgradeStrategy{MaximumOverCapacity: 1, MinimumHealthCapacity: 1},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,6 +19,9 @@ func (a App) Validate() error {
 	v.amounts(a)
 	v.strategies(a)
 	v.environment(a)
+	v.secrets(a)
+	v.limits(a)
+	v.generalCheck(a)
 	v.networks(a)
 	v.container(a)
 	v.portDefinitions(a.PortDefinitions)
@@ -27,7 +31,10 @@ func (a App) Validate() error {
 		v.constraint(fmt.Sprintf("/constraints(%d)", i), c)
 	}
 	for i, f := range a.Fetch {
-		v.filled(fmt.Sprintf("/fetch(%d)/uri", i), f.URI)
+		path := fmt.Sprintf("/fetch(%d)/uri", i)
+		v.filled(path, f.URI)
+		_, err := url.Parse(f.URI)
+		v.check(err == nil, path, msgURI)
 	}
 	v.roles(a)
 	if len(v.details) == 0 {
@@ -78,7 +85,6 @@ func (v *validator) amounts(a App) {
 	if a.GPUs > 0 {
 		docker := a.Container != nil && a.Container.Type == ContainerDocker
 		v.check(!docker, "/", msgGPUContainer)
-		v.check(false, "/", feature("gpu_resources"))
 	}
 }
 
@@ -86,7 +92,7 @@ func (v *validator) strategies(a App) {
 	const over, healthy = "/upgradeStrategy/maximumOverCapacity", "/upgradeStrategy/minimumHealthCapacity"
 	within(v, over, a.UpgradeStrategy.MaximumOverCapacity, 0, 1)
 	within(v, healthy, a.UpgradeStrategy.MinimumHealthCapacity, 0, 1)
-	if a.Labels["MARATHON_SINGLE_INSTANCE_APP"] == "true" {
+	if a.singleInstance() {
 		v.check(a.Instances <= 1, "/", msgSingleInstance)
 		v.zero(over, a.UpgradeStrategy.MaximumOverCapacity)
 		v.zero(healthy, a.UpgradeStrategy.MinimumHealthCapacity)
@@ -94,6 +100,10 @@ func (v *validator) strategies(a App) {
 	if a.persistent() {
 		v.zero(over, a.UpgradeStrategy.MaximumOverCapacity)
 		v.check(a.UnreachableStrategy.Disabled, "/", msgUnreachable)
+	}
+	v.check(a.Residency == nil || a.persistent(), "/residency", msgResidency)
+	if a.Residency != nil {
+		atLeast(v, "/residency/relaunchEscalationTimeoutSeconds", a.Residency.RelaunchEscalationTimeoutSeconds, 0)
 	}
 	u := a.UnreachableStrategy
 	atLeast(v, "/unreachableStrategy/inactiveAfterSeconds", u.InactiveAfterSeconds, 0)
@@ -110,7 +120,7 @@ func (v *validator) environment(a App) {
 		path, value := "/env/"+name, a.Env[name]
 		v.check(name != "" && !strings.ContainsAny(name, "=\x00"), path, msgEnvName)
 		v.check(!strings.Contains(value.Text, "\x00"), path, msgEnvValue)
-		v.check(value.Secret == "", "/env", msgSecretEnv)
+		v.secretRef(a, path+"/secret", value.Secret)
 	}
 }
 

@@ -23,9 +23,13 @@ func (v *validator) container(a App) {
 		v.check(false, "/container/docker", msgUndefined)
 	}
 	for i, vol := range c.Volumes {
-		v.volume(fmt.Sprintf("/container/volumes(%d)", i), vol)
+		path := fmt.Sprintf("/container/volumes(%d)", i)
+		v.volume(path, vol)
+		v.secretRef(a, path+"/secret", vol.Secret)
 	}
+	v.mesosOnly(a)
 	v.portMappings(c.PortMappings)
+	v.mappedNetworks(a)
 }
 
 func (v *validator) portMappings(mappings []PortMapping) {
@@ -90,9 +94,6 @@ func (v *validator) volume(path string, vol Volume) {
 	if vol.External != nil {
 		v.check(false, path, feature("external_volumes"))
 	}
-	if vol.Secret != "" {
-		v.check(false, path, feature("secrets"))
-	}
 }
 
 func (v *validator) persistentVolume(path string, vol Volume) {
@@ -105,7 +106,7 @@ func (v *validator) persistentVolume(path string, vol Volume) {
 	v.check(p.MaxSize == nil || *p.MaxSize > p.Size, path+"/persistent", msgVolumeOrder)
 	v.check(len(p.Constraints) == 0 || p.Type != "root", path+"/persistent", msgVolumeConstraints)
 	for i, c := range p.Constraints {
-		v.constraint(fmt.Sprintf("%s/persistent/constraints(%d)", path, i), c)
+		v.volumeConstraint(fmt.Sprintf("%s/persistent/constraints(%d)", path, i), c)
 	}
 }
 
@@ -115,7 +116,10 @@ func (v *validator) healthChecks(a App) {
 	for i, h := range a.HealthChecks {
 		path := fmt.Sprintf("/healthChecks(%d)", i)
 		v.healthCheck(path, h)
-		if h.usesPort() {
+		if h.PortName != "" {
+			v.check(a.portNamed(h.PortName) >= 0, path+"/portName", msgPortNamed+h.PortName)
+			v.check(h.Port == nil && h.PortIndex == nil, path, msgPortTwice)
+		} else if h.usesPort() {
 			inRange := h.PortIndex == nil || (*h.PortIndex >= 0 && *h.PortIndex < ports)
 			v.check(inRange && (h.PortIndex != nil || h.Port != nil), path, msgPortIndex)
 		}

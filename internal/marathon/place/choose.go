@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
 
 // Choice is the host an instance goes to, or why it can go to none.
@@ -31,12 +29,12 @@ func (f *Fleet) Choose(n Need) Choice {
 	own := f.without(n)
 	defer f.reattach(own)
 	free := n.Host == "" && own == nil
-	if r, ok := f.refused[n.App.ID]; ok && free && r.def.Version == n.App.Version && app.Diff(r.def, n.App) == app.ChangeNone {
+	if r, ok := f.refused[n.App.ID]; ok && free && r.version == n.App.Version {
 		return r.choice
 	}
 	c := f.choose(n)
-	if !c.Found && free {
-		f.refused[n.App.ID] = refusal{def: n.App, choice: c}
+	if !c.Found && free && n.App.Version != 0 {
+		f.refused[n.App.ID] = refusal{version: n.App.Version, choice: c}
 	}
 	return c
 }

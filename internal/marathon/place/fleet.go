@@ -49,8 +49,8 @@ type member struct {
 
 // refusal is a choice that found nothing.
 type refusal struct {
-	def    app.App
-	choice Choice
+	version app.Timestamp // of the definition; it is what it is as long as this stays
+	choice  Choice
 }
 
 // NewFleet indexes the offers and the placed instances. Of several offers of one host only the first counts.

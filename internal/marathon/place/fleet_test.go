@@ -1,6 +1,7 @@
 package place
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -47,9 +48,10 @@ func TestFleetForgetsNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		offers := fleetOffers(t)
 		var placed []Placed
+		versions := map[string]app.Timestamp{}
 		fleet := NewFleet(offers, nil)
 		for i := range rapid.IntRange(1, 25).Draw(t, "needs") {
-			n := Need{App: fleetApp(t), Instance: app.InstanceID(fmt.Sprint("i", i))}
+			n := Need{App: versioned(fleetApp(t), versions), Instance: app.InstanceID(fmt.Sprint("i", i))}
 			if len(placed) > 0 && rapid.IntRange(0, 4).Draw(t, "again") == 0 {
 				n.Instance = placed[0].Instance // looks for a place though it has one
 				n.App.ID = placed[0].App
@@ -71,6 +73,16 @@ func TestFleetForgetsNothing(t *testing.T) {
 			})
 		}
 	})
+}
+
+// versioned gives each definition a version of its own.
+func versioned(a app.App, versions map[string]app.Timestamp) app.App {
+	b, _ := json.Marshal(a)
+	if versions[string(b)] == 0 {
+		versions[string(b)] = app.Timestamp(len(versions) + 1)
+	}
+	a.Version = versions[string(b)]
+	return a
 }
 
 // answer is what must not depend on what was asked before; the words of a refusal may be those of an earlier look.
