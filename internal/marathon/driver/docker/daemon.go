@@ -147,7 +147,7 @@ func (d *Driver) lose(m *daemon, err error) {
 			d.emit(t)
 		}
 	}
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.OffersChanged{})
 }
 
 // measure learns what the daemon's machine has.

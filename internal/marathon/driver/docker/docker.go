@@ -19,7 +19,7 @@ type Driver struct {
 	cfg     Config
 	log     *slog.Logger
 	daemons []*daemon
-	events  *queue
+	events  *driver.Queue
 	life    context.Context //nolint:containedctx // of what is done in the background; ends with Close
 	end     context.CancelCauseFunc
 	work    sync.WaitGroup
@@ -43,7 +43,7 @@ func Open(cfg Config, log *slog.Logger) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{
-		cfg: cfg, log: log, events: newQueue(), tasks: map[app.TaskID]*task{}, volumes: map[string]volume{},
+		cfg: cfg, log: log, events: driver.NewQueue(), tasks: map[app.TaskID]*task{}, volumes: map[string]volume{},
 		clearing: map[string]bool{}, taken: map[string]map[int]time.Time{},
 	}
 	for _, c := range cfg.Daemons {
@@ -54,7 +54,7 @@ func Open(cfg Config, log *slog.Logger) (*Driver, error) {
 		d.daemons = append(d.daemons, m)
 	}
 	d.life, d.end = context.WithCancelCause(context.Background())
-	d.work.Go(d.events.run)
+	d.work.Go(d.events.Run)
 	for _, m := range d.daemons {
 		d.work.Go(func() { d.follow(m) })
 	}
@@ -64,7 +64,7 @@ func Open(cfg Config, log *slog.Logger) (*Driver, error) {
 // Close implements driver.Driver. A launch under way is left to the daemon: the next driver sees what became of it.
 func (d *Driver) Close() error {
 	d.end(errClosed)
-	close(d.events.stop)
+	d.events.Close()
 	d.work.Wait()
 	var err error
 	for _, m := range d.daemons {
@@ -74,7 +74,7 @@ func (d *Driver) Close() error {
 }
 
 // Events implements driver.Driver.
-func (d *Driver) Events() <-chan driver.Event { return d.events.out }
+func (d *Driver) Events() <-chan driver.Event { return d.events.Out() }
 
 // Subscribe implements driver.Driver. Whose containers and volumes the daemons hold stands on their labels.
 func (d *Driver) Subscribe(ctx context.Context, framework string) (string, error) {

@@ -18,7 +18,7 @@ func (d *Driver) Kill(_ context.Context, id app.TaskID, grace time.Duration) err
 	defer d.mu.Unlock()
 	t := d.tasks[id]
 	if t == nil {
-		d.events.add(driver.StatusChanged{Status: d.nobody(id)})
+		d.events.Add(driver.StatusChanged{Status: d.nobody(id)})
 		return nil
 	}
 	if t.state.Terminal() {

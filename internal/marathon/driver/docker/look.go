@@ -58,7 +58,7 @@ func (d *Driver) look(ctx context.Context, m *daemon) error {
 		}
 	}
 	d.log.InfoContext(ctx, "a docker daemon is followed", slog.String("endpoint", m.cfg.Endpoint), slog.Int("containers", len(list.Items)))
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.OffersChanged{})
 	return nil
 }
 
@@ -91,7 +91,7 @@ func (d *Driver) lookAtStrangers(ctx context.Context, m *daemon) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m.strangers = ports
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.OffersChanged{})
 	return nil
 }
 

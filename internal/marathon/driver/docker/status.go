@@ -63,7 +63,7 @@ func (d *Driver) change(t *task, state app.TaskState, message string, at time.Ti
 		if t.endChecks != nil {
 			t.endChecks()
 		}
-		d.events.add(driver.OffersChanged{})
+		d.events.Add(driver.OffersChanged{})
 	}
 	d.emit(t)
 }
@@ -71,7 +71,7 @@ func (d *Driver) change(t *task, state app.TaskState, message string, at time.Ti
 // emit tells the state of a task, if it is of the framework that subscribed.
 func (d *Driver) emit(t *task) {
 	if d.framework != "" && t.framework == d.framework {
-		d.events.add(driver.StatusChanged{Status: t.status()})
+		d.events.Add(driver.StatusChanged{Status: t.status()})
 	}
 }
 
@@ -81,7 +81,7 @@ func (d *Driver) Reconcile(_ context.Context, known []driver.Known) error {
 	defer d.mu.Unlock()
 	for _, k := range known {
 		if d.tasks[k.Task] == nil {
-			d.events.add(driver.StatusChanged{Status: d.missing(k)})
+			d.events.Add(driver.StatusChanged{Status: d.missing(k)})
 		}
 	}
 	for _, t := range d.tasks {
@@ -89,7 +89,7 @@ func (d *Driver) Reconcile(_ context.Context, known []driver.Known) error {
 			d.emit(t)
 		}
 	}
-	d.events.add(driver.Reconciled{})
+	d.events.Add(driver.Reconciled{})
 	return nil
 }
 

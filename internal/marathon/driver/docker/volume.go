@@ -43,7 +43,7 @@ func (d *Driver) on(m *daemon, host string) bool {
 // dropVolume forgets a volume and says so.
 func (d *Driver) dropVolume(v volume, why string) {
 	delete(d.volumes, v.id)
-	d.events.add(driver.VolumeChanged{Volume: driver.Volume{ID: v.id, Host: v.host}, Why: why})
+	d.events.Add(driver.VolumeChanged{Volume: driver.Volume{ID: v.id, Host: v.host}, Why: why})
 }
 
 // volumeGone notes that a volume of that name was removed.
@@ -82,7 +82,7 @@ func (d *Driver) Reserve(ctx context.Context, r driver.Reservation) error {
 		return fmt.Errorf("%w: volume %s belongs to instance %s", driver.ErrRefused, v.id, found.instance)
 	}
 	d.volumes[v.id] = v
-	d.events.add(driver.VolumeChanged{Volume: driver.Volume{ID: v.id, Host: v.host}, There: true})
+	d.events.Add(driver.VolumeChanged{Volume: driver.Volume{ID: v.id, Host: v.host}, There: true})
 	return nil
 }
 
@@ -151,8 +151,8 @@ func (d *Driver) destroy(m *daemon, v driver.Volume) {
 		return
 	}
 	delete(d.volumes, v.ID)
-	d.events.add(driver.VolumeChanged{Volume: v})
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.VolumeChanged{Volume: v})
+	d.events.Add(driver.OffersChanged{})
 }
 
 func (d *Driver) clear(ctx context.Context, m *daemon, id string) error {

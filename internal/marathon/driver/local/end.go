@@ -58,7 +58,7 @@ func (d *Driver) ended(t *handle, exit process.Outcome) {
 		}
 		d.report("record task", d.change(t, state, why))
 	}
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.OffersChanged{})
 }
 
 // verdict reads an exit status.
@@ -145,7 +145,7 @@ func (d *Driver) killLeftovers(id app.TaskID) {
 			return
 		}
 		s := driver.Status{Task: id, State: app.TaskGone, Message: "not running", Time: time.Now()}
-		d.events.add(driver.StatusChanged{Status: s})
+		d.events.Add(driver.StatusChanged{Status: s})
 	})
 }
 

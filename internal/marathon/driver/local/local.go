@@ -26,7 +26,7 @@ type Driver struct {
 	dir    folder
 	boot   string
 	lock   *os.File // held for life, so that no second driver works in the same folder
-	events *queue
+	events *driver.Queue
 	work   sync.WaitGroup
 	closed chan struct{}
 	life   context.Context         //nolint:containedctx // of what is done in the background; ends with Close
@@ -70,7 +70,7 @@ func Open(cfg Config, log *slog.Logger) (*Driver, error) {
 		return nil, fmt.Errorf("prepare state directory: %w", err)
 	}
 	d := &Driver{
-		cfg: cfg, log: log, dir: folder(dir), events: newQueue(), closed: make(chan struct{}),
+		cfg: cfg, log: log, dir: folder(dir), events: driver.NewQueue(), closed: make(chan struct{}),
 		tasks: map[app.TaskID]*handle{}, stopped: map[string]bool{}, clearing: map[string]int{}, taken: map[string]map[int]bool{},
 	}
 	d.life, d.end = context.WithCancelCause(context.Background())
@@ -80,7 +80,7 @@ func Open(cfg Config, log *slog.Logger) (*Driver, error) {
 	if err := d.load(); err != nil {
 		return nil, errors.Join(err, d.lock.Close())
 	}
-	d.work.Go(d.events.run)
+	d.work.Go(d.events.Run)
 	if err := d.resume(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -126,7 +126,7 @@ func (d *Driver) Subscribe(_ context.Context, framework string) (string, error) 
 }
 
 // Events implements driver.Driver.
-func (d *Driver) Events() <-chan driver.Event { return d.events.out }
+func (d *Driver) Events() <-chan driver.Event { return d.events.Out() }
 
 // Close implements driver.Driver. A kill under way stays recorded and is finished by the next driver.
 func (d *Driver) Close() error {
@@ -139,7 +139,7 @@ func (d *Driver) Close() error {
 		}
 	}
 	d.mu.Unlock()
-	close(d.events.stop)
+	d.events.Close()
 	d.work.Wait()
 	return d.lock.Close()
 }

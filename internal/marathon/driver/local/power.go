@@ -62,7 +62,7 @@ func (d *Driver) KillHost(ctx context.Context, name string) error {
 	}
 	d.stopped[name] = true
 	d.log.InfoContext(ctx, "host killed", slog.String("host", name))
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.OffersChanged{})
 	return d.cutPower(name)
 }
 
@@ -124,7 +124,7 @@ func (d *Driver) StartHost(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.OffersChanged{})
 	return nil
 }
 

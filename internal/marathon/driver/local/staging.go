@@ -65,5 +65,5 @@ func (d *Driver) fetched(s driver.Spec, t *handle, argv []string, err error) {
 		}
 		close(t.done)
 	}
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.OffersChanged{})
 }

@@ -17,13 +17,13 @@ func (d *Driver) Reconcile(_ context.Context, known []driver.Known) error {
 	defer d.mu.Unlock()
 	for _, k := range known {
 		if d.tasks[k.Task] == nil {
-			d.events.add(driver.StatusChanged{Status: d.missing(k)})
+			d.events.Add(driver.StatusChanged{Status: d.missing(k)})
 		}
 	}
 	for _, t := range d.tasks {
 		d.emit(t)
 	}
-	d.events.add(driver.Reconciled{})
+	d.events.Add(driver.Reconciled{})
 	return nil
 }
 
@@ -76,4 +76,4 @@ func (d *Driver) write(t *handle) error {
 	return nil
 }
 
-func (d *Driver) emit(t *handle) { d.events.add(driver.StatusChanged{Status: t.rec.wire()}) }
+func (d *Driver) emit(t *handle) { d.events.Add(driver.StatusChanged{Status: t.rec.wire()}) }

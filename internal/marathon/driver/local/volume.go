@@ -23,7 +23,7 @@ func (d *Driver) Reserve(_ context.Context, r driver.Reservation) error {
 			return fmt.Errorf("%w: %w", driver.ErrRefused, err)
 		}
 	}
-	d.events.add(driver.VolumeChanged{Volume: driver.Volume{ID: r.Volume, Host: r.Host}, There: true})
+	d.events.Add(driver.VolumeChanged{Volume: driver.Volume{ID: r.Volume, Host: r.Host}, There: true})
 	return nil
 }
 
@@ -101,6 +101,6 @@ func (d *Driver) destroy(v driver.Volume) {
 		return
 	}
 	delete(d.volumes, v.ID)
-	d.events.add(driver.VolumeChanged{Volume: v})
-	d.events.add(driver.OffersChanged{})
+	d.events.Add(driver.VolumeChanged{Volume: v})
+	d.events.Add(driver.OffersChanged{})
 }
