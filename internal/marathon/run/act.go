@@ -12,61 +12,84 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/store"
 )
 
+// intent is an instance as it is to be stored, and what the driver is asked for once it is.
+type intent struct {
+	instance deploy.Instance
+	ask      func() // nil: nothing
+}
+
 // carryOut does what the plan says, as far as it can, and reports whether anything changed. What cannot be placed becomes
-// a wait of the plan. After a write the store has not confirmed nothing more is done.
+// a wait of the plan. Instances are stored many at a time: the order in which that happens means nothing, only that each
+// is stored before the driver is asked. After a write the store has not confirmed nothing more is done.
 func (l *loop) carryOut(plan *deploy.Plan) bool {
-	acted := false
+	var launches []deploy.Launch
+	var intents []intent
+	var last []func()
 	for _, a := range plan.Actions {
-		if l.stale {
-			return true
-		}
 		switch a := a.(type) {
 		case deploy.Launch:
-			why := l.launch(a)
-			if why != "" {
-				plan.Waits = append(plan.Waits, deploy.Wait{App: a.App, Instance: a.Instance, Why: why})
-				continue
-			}
+			launches = append(launches, a)
 		case deploy.Stop:
-			l.stop(a)
+			intents = append(intents, l.stop(a))
 		case deploy.SetGoal:
 			i := l.instances[a.Instance]
 			i.Goal = a.Goal
-			l.save(i)
-		case deploy.Forget:
-			l.forget(a.Instance)
+			intents = append(intents, intent{instance: i})
 		case deploy.Destroy:
-			l.destroy(a.Instance)
+			intents = append(intents, l.destroy(a.Instance))
+		case deploy.Forget:
+			last = append(last, func() { l.forget(a.Instance) })
 		case deploy.Handover:
-			l.handOver(a)
+			last = append(last, func() { l.handOver(a) })
 		case deploy.Advance:
-			l.advance(a)
+			last = append(last, func() { l.advance(a) })
 		case deploy.Finish:
-			l.finish(a)
+			last = append(last, func() { l.finish(a) })
 		}
-		acted = true
 	}
-	return acted
+	intents = append(intents, l.place(launches, plan)...)
+	l.commit(intents)
+	for _, do := range last {
+		if !l.stale {
+			do()
+		}
+	}
+	return len(intents)+len(last) > 0
 }
 
-// stop stores that the task is to end and then asks the driver for it.
-func (l *loop) stop(a deploy.Stop) {
+// commit stores instances and then asks the driver for what they are to become.
+func (l *loop) commit(intents []intent) {
+	list := make([]deploy.Instance, 0, len(intents))
+	for _, n := range intents {
+		list = append(list, n.instance)
+	}
+	if !l.save(list...) {
+		return
+	}
+	for _, n := range intents {
+		if n.ask != nil {
+			n.ask()
+		}
+	}
+}
+
+// stop is the intent to end a task.
+func (l *loop) stop(a deploy.Stop) intent {
 	i := l.instances[a.Instance]
 	again, unhealthy := i.Stopping != nil, l.probes[i.ID].health(i.Postgres).Kill
 	i.Goal, i.Led, i.Clean = a.Goal, a.Led, false
 	i.Stopping = &deploy.Stopping{At: app.At(time.Now()), Cause: a.Cause}
-	if !l.save(i) {
-		return
-	}
-	if !again {
-		l.tell(Event{Kind: EventStopping, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: a.Cause})
-	}
-	if !again && unhealthy != "" {
-		l.emit(app.UnhealthyKillEvent{
-			AppID: i.App, TaskID: i.Task(), InstanceID: i.ID, Version: i.Version, Reason: unhealthy, Host: i.Host, SlaveID: i.AgentID,
-		})
-	}
-	l.kill(i)
+	return intent{i, func() {
+		if !again {
+			l.tell(Event{Kind: EventStopping, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: a.Cause})
+		}
+		if !again && unhealthy != "" {
+			l.emit(app.UnhealthyKillEvent{
+				AppID: i.App, TaskID: i.Task(), InstanceID: i.ID, Version: i.Version, Reason: unhealthy, Host: i.Host, SlaveID: i.AgentID,
+			})
+		}
+		l.kill(i)
+	}}
 }
 
 // kill asks the driver to end the task. A request that gets lost is repeated by deploy when no answer comes.
@@ -130,18 +153,17 @@ func (l *loop) tellDeployment(d store.Deployment, text string) {
 	l.tell(Event{Kind: EventDeployment, App: d.AffectedApps[0], Deployment: d.ID, Text: text})
 }
 
-// destroy stores that the volume is to be destroyed and then asks the driver for it.
-func (l *loop) destroy(id app.InstanceID) {
+// destroy is the intent to destroy a volume.
+func (l *loop) destroy(id app.InstanceID) intent {
 	i := l.instances[id]
 	i.DestroyedAt = app.At(time.Now())
-	if !l.save(i) {
-		return
-	}
-	ctx, cancel := l.bound(driverTimeout)
-	defer cancel()
-	if err := l.driver.Destroy(ctx, driver.Volume{ID: i.Volume, Host: i.Host}); err != nil {
-		l.s.log.WarnContext(ctx, "the driver did not take a request to destroy a volume", slog.String("volume", i.Volume), slog.Any("err", err))
-	}
+	return intent{i, func() {
+		ctx, cancel := l.bound(driverTimeout)
+		defer cancel()
+		if err := l.driver.Destroy(ctx, driver.Volume{ID: i.Volume, Host: i.Host}); err != nil {
+			l.s.log.WarnContext(ctx, "the driver did not take a request to destroy a volume", slog.String("volume", i.Volume), slog.Any("err", err))
+		}
+	}}
 }
 
 // saveDefinitions stores definitions and deployments and takes them over.
@@ -150,7 +172,7 @@ func (l *loop) saveDefinitions(defs store.Definitions) error {
 	defer cancel()
 	began := time.Now()
 	err := l.s.store.SaveDefinitions(ctx, defs)
-	l.s.numbers.wrote(began)
+	l.s.numbers.wrote(1, began)
 	if err != nil {
 		l.lost(err)
 		return err

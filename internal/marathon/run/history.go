@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -56,24 +55,19 @@ func unreadable(err error) error {
 // remember stores the versions that a change makes, before the change itself: what is current must be in the history. A
 // version that is there without ever having been current does no harm.
 func (l *loop) remember(next app.Definitions, changed []app.ID, at app.Timestamp) error {
-	var calls []func(context.Context) error
+	var defs []app.App
 	for _, id := range changed {
-		def, there := next.Apps[id]
-		if !there {
-			continue
+		if def, there := next.Apps[id]; there {
+			defs = append(defs, def)
 		}
-		if _, known := l.defs.Apps[id]; !known { // what an earlier app of that id has left
-			calls = append(calls, func(ctx context.Context) error {
-				return errors.Join(l.s.archive.Drop(ctx, id), l.s.archive.Keep(ctx, def))
-			})
-			continue
-		}
-		calls = append(calls, func(ctx context.Context) error { return l.s.archive.Keep(ctx, def) })
 	}
-	calls = append(calls, func(ctx context.Context) error { return l.s.archive.KeepGroups(ctx, at, next) })
 	ctx, cancel := l.bound(changeTimeout)
 	defer cancel()
-	if err := together(ctx, calls); err != nil {
+	err := l.s.archive.Keep(ctx, at, next, defs, func(id app.ID) bool {
+		_, known := l.defs.Apps[id]
+		return !known
+	})
+	if err != nil {
 		return err
 	}
 	l.groupVersions = append(l.groupVersions, at)

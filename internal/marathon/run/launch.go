@@ -12,68 +12,99 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/place"
+	"github.com/pgbaton/pgbaton/internal/secret"
 )
 
 // placeAgain is how long after an instance found no place it is tried again if no offer changes: that a stranger lets go
 // of a port is nobody's event.
 const placeAgain = 10 * time.Second
 
-// launch places an instance, stores that it is being launched, and only then asks the driver. One whose volume is not there
-// yet gets that first. It returns why it could not be placed, empty when it could.
-func (l *loop) launch(a deploy.Launch) string {
-	def := l.defs.Apps[a.App]
-	i, made := l.instances[a.Instance]
-	if !made {
-		i = newInstance(def)
+// place finds places for the instances that are to be launched, all from one look at the offers, and returns the intents to
+// launch them. One whose volume is not there yet gets that first. What finds no place becomes a wait.
+func (l *loop) place(launches []deploy.Launch, plan *deploy.Plan) []intent {
+	if len(launches) == 0 {
+		return nil
 	}
 	offers, err := l.offers()
 	if err != nil {
 		l.wakeAt(time.Now().Add(retryAfter))
-		return "the driver makes no offers: " + err.Error()
+		for _, a := range launches {
+			plan.Waits = append(plan.Waits, deploy.Wait{App: a.App, Instance: a.Instance, Why: "the driver makes no offers: " + err.Error()})
+		}
+		return nil
 	}
-	choice := l.choose(offers, def, i)
+	fleet := l.fleet(offers)
+	var intents []intent
+	for _, a := range launches {
+		def := l.defs.Apps[a.App]
+		i, made := l.instances[a.Instance]
+		if !made {
+			i = newInstance(def)
+		}
+		n, why := l.launch(fleet, offers, def, i)
+		if why != "" {
+			l.wakeAt(time.Now().Add(placeAgain))
+			plan.Waits = append(plan.Waits, deploy.Wait{App: a.App, Instance: a.Instance, Why: why})
+			continue
+		}
+		intents = append(intents, n)
+	}
+	return intents
+}
+
+// fleet is what there is to place on.
+func (l *loop) fleet(offers []place.Offer) *place.Fleet {
+	draining := l.draining()
+	for n := range offers {
+		if why, drains := draining[offers[n].Host]; drains {
+			offers[n].Draining = why
+		}
+	}
+	fleet := place.NewFleet(offers, l.placed())
+	fleet.Hosts = l.s.cfg.Hosts
+	return fleet
+}
+
+// launch is the intent to launch an instance, or why it has no place.
+func (l *loop) launch(fleet *place.Fleet, offers []place.Offer, def app.App, i deploy.Instance) (intent, string) {
+	choice := l.choose(fleet, offers, def, i)
 	if !choice.Found {
-		l.wakeAt(time.Now().Add(placeAgain))
-		return choice.Why
+		return intent{}, choice.Why
 	}
-	o := choice.Offer
-	l.abandon(i, o.Host)
+	fleet.Take(choice, need(def, i))
+	before, o := i, choice.Offer
 	i.Host, i.Address, i.AgentID, i.Attributes, i.Ports = o.Host, o.Address, o.AgentID, o.Attributes, choice.Ports
 	if i.Volume != "" && !i.Bound {
-		return l.claim(i, def, choice)
+		return l.claim(before, i, def, choice), ""
 	}
 	i = deploy.Staged(i, def, time.Now())
-	if !l.save(i) {
-		return ""
-	}
-	l.tell(Event{Kind: EventPlaced, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: choice.Why})
-	l.start(i, spec(def, i, o.ID))
-	return ""
+	return intent{i, func() {
+		l.tell(Event{Kind: EventPlaced, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: choice.Why})
+		l.start(i, spec(def, i, o.ID, nil))
+	}}, ""
 }
 
 // choose finds a place. Where a volume was asked for and never came, the same host is asked again while it offers enough.
-func (l *loop) choose(offers []place.Offer, def app.App, i deploy.Instance) place.Choice {
-	placed := l.placed()
+func (l *loop) choose(fleet *place.Fleet, offers []place.Offer, def app.App, i deploy.Instance) place.Choice {
 	n := slices.IndexFunc(offers, func(o place.Offer) bool { return o.Host == i.Host })
 	if i.ReservedAt != 0 && !i.Bound && n >= 0 {
-		if same := place.Choose(offers[n:n+1], need(def, i), placed); same.Found {
+		if same := l.fleet(offers[n : n+1]).Choose(need(def, i)); same.Found {
 			return same
 		}
 	}
-	choice := place.Choose(offers, need(def, i), placed)
-	l.noteSearch(def.ID, offers, choice)
+	choice := fleet.Choose(need(def, i))
+	l.noteSearch(def.ID, len(offers), choice)
 	return choice
 }
 
-// claim stores that a volume is asked for and then asks for it.
-func (l *loop) claim(i deploy.Instance, def app.App, choice place.Choice) string {
-	i.Goal, i.ReservedAt = deploy.GoalRunning, app.At(time.Now())
-	i.Postgres = def.IsPostgres()
-	if l.save(i) {
+// claim is the intent to have a volume made.
+func (l *loop) claim(before, i deploy.Instance, def app.App, choice place.Choice) intent {
+	i.Goal, i.ReservedAt, i.Postgres = deploy.GoalRunning, app.At(time.Now()), def.IsPostgres()
+	return intent{i, func() {
+		l.abandon(before, i.Host)
 		l.tell(Event{Kind: EventPlaced, App: i.App, Instance: i.ID, Host: i.Host, Text: choice.Why})
 		l.reserve(i, def, choice.Offer.ID)
-	}
-	return ""
+	}}
 }
 
 // abandon gives back a volume that was asked for on another host than the one chosen now, should it ever have come to be: no
@@ -145,9 +176,12 @@ func (l *loop) placed() []place.Placed {
 		if !i.Live() && i.Volume == "" || i.Host == "" {
 			continue
 		}
-		p := place.Placed{App: i.App, Instance: i.ID, Host: i.Host, Attributes: i.Attributes, Ports: i.Ports}
+		p := place.Placed{App: i.App, Instance: i.ID, Host: i.Host, Attributes: i.Attributes, Ports: i.Ports, Roles: l.defs.Apps[i.App].AcceptedResourceRoles}
 		if want := resources(l.defs.Apps[i.App]); !i.Live() {
 			p.Holds = want
+			if i.Volume != "" && !i.Bound {
+				p.Holds.Disk += float64(l.defs.Apps[i.App].VolumeDisk())
+			}
 			if i.Goal != deploy.GoalRunning {
 				p.Holds = place.Resources{Disk: want.Disk}
 			}
@@ -158,9 +192,15 @@ func (l *loop) placed() []place.Placed {
 }
 
 // spec is the task as the driver gets it.
-func spec(def app.App, i deploy.Instance, offer string) driver.Spec {
+func spec(def app.App, i deploy.Instance, offer string, secrets map[string]secret.Text) driver.Spec {
+	env := def.TaskEnv(i.Task(), i.Host, i.Ports)
+	for name, v := range def.Env {
+		if v.Secret != "" {
+			env[name] = secrets[v.Secret].Reveal()
+		}
+	}
 	return driver.Spec{
-		Task: i.Task(), Instance: i.ID, Offer: offer, Host: i.Host, App: def, Env: def.TaskEnv(i.Task(), i.Host, i.Ports),
+		Task: i.Task(), Instance: i.ID, Offer: offer, Host: i.Host, App: def, Env: env, Secrets: secrets,
 		Ports: i.Ports, Volume: i.Volume, Resources: resources(def),
 	}
 }

@@ -20,6 +20,7 @@ const (
 	retryAfter    = time.Second      // after the store or the driver has not answered
 	askAgain      = 15 * time.Second // after the driver has not spoken of a task it was asked about
 	longest       = time.Hour        // sleep when there is nothing to wait for
+	mostWaiting   = 20_000           // events that one plan is made for at most
 	mostRounds    = 100              // of plans in one step: more would mean that plans do not converge
 )
 
@@ -159,20 +160,25 @@ func (l *loop) forgetRoles(id app.ID) {
 	l.epochs[id]++
 }
 
-// save stores an instance and takes it over; false when the store did not confirm it.
-func (l *loop) save(i deploy.Instance) bool {
-	ctx, cancel := l.bound(storeTimeout)
+// save stores instances and takes them over; false when the store did not confirm them all.
+func (l *loop) save(list ...deploy.Instance) bool {
+	if len(list) == 0 {
+		return true
+	}
+	ctx, cancel := l.bound(storeTimeout + time.Duration(len(list))*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	err := l.s.store.SaveInstance(ctx, i)
-	l.s.numbers.wrote(began)
+	err := l.s.store.SaveInstances(ctx, list...)
+	l.s.numbers.wrote(len(list), began)
 	if err != nil {
 		l.lost(err)
 		return false
 	}
-	old := l.instances[i.ID]
-	l.set(i)
-	l.emitChange(old, i)
+	for _, i := range list {
+		old := l.instances[i.ID]
+		l.set(i)
+		l.emitChange(old, i)
+	}
 	return true
 }
 

@@ -16,14 +16,14 @@ type numbers struct {
 // timed counts calls and adds up the time they took.
 type timed struct{ count, nanoseconds atomic.Int64 }
 
-func (t *timed) since(began time.Time) {
-	t.count.Add(1)
+func (t *timed) since(calls int, began time.Time) {
+	t.count.Add(int64(calls))
 	t.nanoseconds.Add(int64(time.Since(began)))
 }
 
-func (n *numbers) wrote(began time.Time)   { n.writes.since(began) }
-func (n *numbers) asked(began time.Time)   { n.calls.since(began) }
-func (n *numbers) planned(began time.Time) { n.plans.since(began) }
+func (n *numbers) wrote(documents int, began time.Time) { n.writes.since(documents, began) }
+func (n *numbers) asked(began time.Time)                { n.calls.since(1, began) }
+func (n *numbers) planned(began time.Time)              { n.plans.since(1, began) }
 
 // Metrics are the scheduler's own numbers by Marathon's names, and by names of that kind for what Marathon does not count.
 // Times are in seconds.

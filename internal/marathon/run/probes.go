@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 )
 
 // firstProbe bounds how long after its start a task is probed for the first time.
@@ -33,7 +35,7 @@ func (l *loop) syncProbes() {
 		}
 	}
 	for id, i := range l.instances {
-		if def := l.defs.Apps[i.App]; l.probes[id] == nil && probable(i) && deploy.Probed(def) {
+		if def := l.defs.Apps[i.App]; l.probes[id] == nil && probable(i) && len(def.HealthChecks) > 0 {
 			l.probes[id] = l.startProbes(i, def)
 		}
 	}
@@ -187,17 +189,54 @@ func (p *probes) health(postgres bool) deploy.Health {
 		return h
 	}
 	for n, check := range p.checks {
-		if !deploy.ProbedHere(check) {
-			continue
-		}
 		h.Healthy = h.Healthy && p.probed[n] && p.tallies[n].Alive
-		why := deploy.Exhausted(p.tallies[n], check)
-		if postgres {
+		why := ""
+		switch {
+		case !deploy.ProbedHere(check):
+			why = failedBeside(p.tallies[n], check)
+		case postgres:
 			why = p.silence.TooLong(check)
+		default:
+			why = deploy.Exhausted(p.tallies[n], check)
 		}
 		if h.Kill == "" {
 			h.Kill = why
 		}
 	}
 	return h
+}
+
+// failedBeside says why a task is to be killed for a check that runs beside it: the driver has counted its failures.
+func failedBeside(r app.HealthResult, check app.HealthCheck) string {
+	if check.MaxConsecutiveFailures == 0 || r.LastFailure == 0 || r.Alive {
+		return ""
+	}
+	return "its " + string(check.Protocol) + " health check failed: " + r.LastFailureCause
+}
+
+// feel takes what the driver says of the checks that run beside a task. They count as one: the driver does not say which.
+func (l *loop) feel(i deploy.Instance, s driver.Status) {
+	if s.Healthy == nil || i.Task() != s.Task || !probable(i) {
+		return
+	}
+	l.syncProbes()
+	p := l.probes[i.ID]
+	if p == nil {
+		return
+	}
+	for n, check := range p.checks {
+		if deploy.ProbedHere(check) || p.probed[n] && p.tallies[n].Alive == *s.Healthy {
+			continue
+		}
+		after := p.tallies[n]
+		after.InstanceID, after.Alive = i.ID, *s.Healthy
+		if after.Alive {
+			after.LastSuccess, after.ConsecutiveFailures = app.At(time.Now()), 0
+			after.FirstSuccess = cmp.Or(after.FirstSuccess, after.LastSuccess)
+		} else {
+			after.LastFailure, after.LastFailureCause = app.At(time.Now()), s.Message
+			after.ConsecutiveFailures = max(1, check.MaxConsecutiveFailures)
+		}
+		l.noteHealth(i, p, n, after)
+	}
 }

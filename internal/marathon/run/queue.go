@@ -1,6 +1,7 @@
 package run
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -16,7 +17,8 @@ const keptOffers = 50
 type queueing struct {
 	processed, unused  int
 	lastUnused, lastOK app.Timestamp
-	offers             []app.UnusedOffer // of the last round
+	reasons            map[app.RejectReason]int // for which offers did not fit; replaced, never changed
+	last               []place.Verdict          // of the last search that found nothing
 }
 
 // Queue are the apps with instances that wait to be launched, sorted by id. An app whose turn in a deployment has not come
@@ -27,9 +29,7 @@ func (s *Scheduler) Queue() []app.Queued {
 	for n := range list {
 		q := &list[n]
 		q.App, q.Why = q.App.Clone(), p.why(q.App.ID)
-		search := p.searches[q.App.ID]
-		q.Processed, q.Unused, q.LastUnused, q.LastUsed = search.processed, search.unused, search.lastUnused, search.lastOK
-		q.Offers = slices.Clone(search.offers)
+		p.searches[q.App.ID].tell(q)
 	}
 	return list
 }
@@ -44,35 +44,55 @@ func (p *picture) why(id app.ID) string {
 }
 
 // noteSearch remembers what a search for a place has found.
-func (l *loop) noteSearch(id app.ID, offers []place.Offer, choice place.Choice) {
+func (l *loop) noteSearch(id app.ID, offers int, choice place.Choice) {
 	q, now := l.searches[id], app.At(time.Now())
-	l.s.numbers.offers.Add(int64(len(offers)))
-	q.processed += len(offers)
-	q.unused += len(choice.Rejected)
+	l.s.numbers.offers.Add(int64(offers))
+	q.processed += offers
 	if choice.Found {
 		q.lastOK = now
-	} else {
-		q.lastUnused, q.offers = now, unusedOffers(offers, choice.Rejected, now)
+		l.searches[id] = q
+		return
+	}
+	q.unused += len(choice.Rejected)
+	q.lastUnused, q.last = now, choice.Rejected
+	q.reasons = maps.Clone(q.reasons)
+	if q.reasons == nil {
+		q.reasons = map[app.RejectReason]int{}
+	}
+	for _, v := range choice.Rejected {
+		q.reasons[v.Reason]++
 	}
 	l.searches[id] = q
 }
 
-func unusedOffers(offers []place.Offer, rejected []place.Verdict, now app.Timestamp) []app.UnusedOffer {
-	byHost := map[string]place.Offer{}
-	for _, o := range offers {
-		byHost[o.Host] = o
+// tell adds to what is queued what was found in the search for places.
+func (q queueing) tell(into *app.Queued) {
+	into.Processed, into.Unused, into.LastUnused, into.LastUsed = q.processed, q.unused, q.lastUnused, q.lastOK
+	last := map[app.RejectReason]int{}
+	for _, v := range q.last {
+		last[v.Reason]++
 	}
-	var list []app.UnusedOffer
-	for _, v := range rejected[:min(keptOffers, len(rejected))] {
-		list = append(list, unused(byHost[v.Host], v, now))
+	into.Rejected, into.RejectedLast = funnel(q.reasons, q.processed), funnel(last, len(q.last))
+	for _, v := range q.last[:min(keptOffers, len(q.last))] {
+		into.Offers = append(into.Offers, unused(v, q.lastUnused))
+	}
+}
+
+// funnel is how many offers came as far as each reason, and how many it declined.
+func funnel(declined map[app.RejectReason]int, offers int) []app.Rejection {
+	list := make([]app.Rejection, 0, len(app.RejectReasons()))
+	for _, reason := range app.RejectReasons() {
+		list = append(list, app.Rejection{Reason: reason, Declined: declined[reason], Processed: offers})
+		offers -= declined[reason]
 	}
 	return list
 }
 
-func unused(o place.Offer, v place.Verdict, now app.Timestamp) app.UnusedOffer {
+func unused(v place.Verdict, at app.Timestamp) app.UnusedOffer {
+	o := v.Offer
 	u := app.UnusedOffer{
 		ID: o.ID, Host: v.Host, AgentID: o.AgentID, Attributes: o.Attributes, CPUs: o.Free.CPUs, Mem: o.Free.Mem, Disk: o.Free.Disk,
-		GPUs: int(o.Free.GPUs), Why: v.Why, At: now,
+		GPUs: int(o.Free.GPUs), Reasons: []app.RejectReason{v.Reason}, Why: v.Why, At: at,
 	}
 	for _, r := range o.Ports {
 		u.Ports = append(u.Ports, [2]int{r.Begin, r.End})

@@ -27,20 +27,35 @@ func (l *loop) hear(e driver.Event) {
 	}
 }
 
-// storeReports stores what the driver reported, in order, and acknowledges each report after that. False when the store
-// did not confirm: the reports are kept, and the driver keeps them too.
+// storeReports stores what the driver reported and acknowledges each report after that: those of one task in order, those of
+// many together. False when the store did not confirm: the reports are kept, and the driver keeps them too.
 func (l *loop) storeReports() bool {
 	for len(l.reports) > 0 {
 		if l.stale {
 			return false
 		}
-		if !l.storeReport(l.reports[0]) {
+		batch := oneOfEach(l.reports)
+		if !l.storeBatch(batch) {
 			return false
 		}
-		l.ack(l.reports[0])
-		l.reports = l.reports[1:]
+		for _, s := range batch {
+			l.ack(s)
+		}
+		l.reports = l.reports[len(batch):]
 	}
 	return true
+}
+
+// oneOfEach are the first reports up to the second one about the same instance.
+func oneOfEach(reports []driver.Status) []driver.Status {
+	seen := map[app.InstanceID]bool{}
+	for n, s := range reports {
+		if seen[s.Task.Instance()] {
+			return reports[:n]
+		}
+		seen[s.Task.Instance()] = true
+	}
+	return reports
 }
 
 func (l *loop) ack(s driver.Status) {
@@ -54,24 +69,43 @@ func (l *loop) ack(s driver.Status) {
 	}
 }
 
-// storeReport settles one report; false when it could not be stored.
-func (l *loop) storeReport(s driver.Status) bool {
-	old, known := l.instances[s.Task.Instance()]
-	switch {
-	case !known || s.Task.Incarnation() > old.Incarnation:
-		l.meetStranger(s)
-		return true
-	case s.Task.Incarnation() < old.Incarnation:
-		return true // the end of an earlier task, told late
+// storeBatch settles reports about different instances; false when they could not be stored.
+func (l *loop) storeBatch(batch []driver.Status) bool {
+	var changed []deploy.Instance
+	olds := map[app.InstanceID]deploy.Instance{}
+	for _, s := range batch {
+		old, known := l.instances[s.Task.Instance()]
+		switch {
+		case !known || s.Task.Incarnation() > old.Incarnation:
+			l.meetStranger(s)
+			continue
+		case s.Task.Incarnation() < old.Incarnation:
+			continue // the end of an earlier task, told late
+		}
+		olds[old.ID] = old
+		now := deploy.Observe(old, deploy.Report{State: s.State, Message: s.Message}, time.Now())
+		if !reflect.DeepEqual(old, now) {
+			changed = append(changed, now)
+		}
 	}
-	now := deploy.Observe(old, deploy.Report{State: s.State, Message: s.Message}, time.Now())
-	if !reflect.DeepEqual(old, now) && !l.save(now) {
+	if !l.save(changed...) {
 		return false
 	}
+	for _, s := range batch {
+		if old, known := olds[s.Task.Instance()]; known {
+			l.settled(old, s)
+		}
+	}
+	return true
+}
+
+// settled takes a report whose effect is stored.
+func (l *loop) settled(old deploy.Instance, s driver.Status) {
+	now := l.instances[old.ID]
 	delete(l.unconfirmed, old.ID)
 	l.noteFailure(old, now)
+	l.feel(now, s)
 	l.tellReport(old, now)
-	return true
 }
 
 // meetStranger remembers a living task that the store does not know, or knows by an earlier incarnation only. It is not

@@ -33,6 +33,9 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Secrets is the folder in which the secrets of apps lie as files: a source names one of them. Empty: there are none.
 	Secrets string
+	// Hosts is how many hosts the platform has, where that is known for certain: only with fewer than members may members of
+	// a database share one. Zero: they never do unless a constraint of theirs says so.
+	Hosts int
 }
 
 // Scheduler keeps apps running. New makes one and Run or Lead is its life; the other methods may be called from any
@@ -139,15 +142,43 @@ func (l *loop) wait(wake <-chan time.Time) (bool, error) {
 	case do := <-l.s.inbox:
 		do(l)
 	case e, open := <-events:
-		if !open {
-			l.emit(app.SchedulerEvent{Kind: "disconnected"})
-			return false, errors.New("the driver was closed while the scheduler ran")
+		if err := l.take(e, open); err != nil {
+			return true, err
 		}
-		l.hear(e)
 	case <-wake:
+		return true, nil
 	}
-	return true, nil
+	return true, l.takeWaiting(events)
 }
+
+// takeWaiting takes what has happened meanwhile, so that one plan is made for all of it.
+func (l *loop) takeWaiting(events <-chan driver.Event) error {
+	for range mostWaiting {
+		select {
+		case do := <-l.s.inbox:
+			do(l)
+		case e, open := <-events:
+			if err := l.take(e, open); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// take takes an event of the driver.
+func (l *loop) take(e driver.Event, open bool) error {
+	if !open {
+		l.emit(app.SchedulerEvent{Kind: "disconnected"})
+		return errDriverClosed
+	}
+	l.hear(e)
+	return nil
+}
+
+var errDriverClosed = errors.New("the driver was closed while the scheduler ran, or its platform listens to another one")
 
 // call runs a function in the loop and waits for it.
 func (s *Scheduler) call(ctx context.Context, do func(*loop)) error {

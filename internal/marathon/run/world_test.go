@@ -125,6 +125,8 @@ func (w *world) up() {
 	w.t.Helper()
 	w.put(cluster(3))
 	w.pass(3 * time.Second)
+	w.m.lead("node1") // whoever was launched first
+	w.pass(2 * time.Second)
 	w.wantRunning("/pg", "node1", "node2", "node3")
 	w.wantSettled()
 }

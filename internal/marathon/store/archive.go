@@ -38,14 +38,23 @@ const (
 
 func (a Archive) folder(id app.ID) string { return a.prefix + keyVersions + id.Safe() + "/" }
 
-// Keep stores a version of an app. One that is there already is the same one.
-func (a Archive) Keep(ctx context.Context, def app.App) error {
-	return a.put(ctx, a.folder(def.ID)+def.Version.String(), def)
-}
-
-// KeepGroups stores all definitions as they were at a time.
-func (a Archive) KeepGroups(ctx context.Context, version app.Timestamp, defs app.Definitions) error {
-	return a.put(ctx, a.prefix+keyGroups+version.String(), defs)
+// Keep stores what a change makes: the new versions of apps, and all definitions as they are from then on. A version that is
+// there already is the same one, but what an earlier app of the id of a new one has left is deleted before.
+func (a Archive) Keep(ctx context.Context, at app.Timestamp, defs app.Definitions, changed []app.App, isNew func(app.ID) bool) error {
+	calls := []func(context.Context) error{
+		func(ctx context.Context) error { return a.put(ctx, a.prefix+keyGroups+at.String(), defs) },
+	}
+	for _, def := range changed {
+		calls = append(calls, func(ctx context.Context) error {
+			if isNew(def.ID) {
+				if err := a.Drop(ctx, def.ID); err != nil {
+					return err
+				}
+			}
+			return a.put(ctx, a.folder(def.ID)+def.Version.String(), def)
+		})
+	}
+	return together(ctx, calls)
 }
 
 func (a Archive) put(ctx context.Context, key string, v any) error {

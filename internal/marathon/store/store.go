@@ -63,9 +63,28 @@ func (s *Store) SaveDefinitions(ctx context.Context, d Definitions) error {
 	return s.save(ctx, keyDefinitions, d)
 }
 
-// SaveInstance writes one instance.
-func (s *Store) SaveInstance(ctx context.Context, i deploy.Instance) error {
-	return s.save(ctx, keyInstances+string(i.ID), i)
+// SaveInstances writes instances, each for itself and in no order. After an error some may be written and others not.
+func (s *Store) SaveInstances(ctx context.Context, list ...deploy.Instance) error {
+	if !s.fresh {
+		return ErrStale
+	}
+	versions := make([]kv.Version, len(list))
+	calls := make([]func(context.Context) error, len(list))
+	for n, i := range list {
+		calls[n] = func(ctx context.Context) error {
+			var err error
+			versions[n], err = s.put(ctx, keyInstances+string(i.ID), i)
+			return err
+		}
+	}
+	err := together(ctx, calls)
+	for n, i := range list {
+		if versions[n] != 0 {
+			s.versions[s.prefix+keyInstances+string(i.ID)] = versions[n]
+		}
+	}
+	s.fresh = err == nil
+	return err
 }
 
 // SaveDraining remembers that a host is to become empty, and why.
@@ -104,9 +123,20 @@ func (s *Store) save(ctx context.Context, name string, v any) error {
 	if !s.fresh {
 		return ErrStale
 	}
+	version, err := s.put(ctx, name, v)
+	if err != nil {
+		s.fresh = false
+		return err
+	}
+	s.versions[s.prefix+name] = version
+	return nil
+}
+
+// put writes a document on the condition that it is the one that was read.
+func (s *Store) put(ctx context.Context, name string, v any) (kv.Version, error) {
 	text, err := encode(v)
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", name, err)
+		return 0, fmt.Errorf("encode %s: %w", name, err)
 	}
 	key, condition := s.prefix+name, kv.IfAbsent()
 	if version, known := s.versions[key]; known {
@@ -114,9 +144,7 @@ func (s *Store) save(ctx context.Context, name string, v any) error {
 	}
 	version, err := s.kv.Put(ctx, key, text, condition, 0)
 	if err != nil {
-		s.fresh = false
-		return fmt.Errorf("write %s: %w", key, err)
+		return 0, fmt.Errorf("write %s: %w", key, err)
 	}
-	s.versions[key] = version
-	return nil
+	return version, nil
 }

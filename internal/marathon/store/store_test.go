@@ -84,9 +84,9 @@ func TestEverythingComesBack(t *testing.T) {
 	check(t, s.SaveFramework(t.Context(), want.Framework))
 	check(t, s.SaveDefinitions(t.Context(), want.Definitions))
 	for _, i := range want.Instances {
-		check(t, s.SaveInstance(t.Context(), i))
+		check(t, s.SaveInstances(t.Context(), i))
 	}
-	check(t, s.SaveInstance(t.Context(), deploy.Instance{ID: "i3"}))
+	check(t, s.SaveInstances(t.Context(), deploy.Instance{ID: "i3"}))
 	check(t, s.DeleteInstance(t.Context(), "i3"))
 
 	got := load(t, store.New(db, prefix))
@@ -103,20 +103,20 @@ func TestSecondWriterIsNoticed(t *testing.T) {
 	first, second := store.New(db, prefix), store.New(db, prefix)
 	load(t, first)
 	check(t, first.SaveFramework(t.Context(), "f"))
-	check(t, first.SaveInstance(t.Context(), deploy.Instance{ID: "i1"}))
+	check(t, first.SaveInstances(t.Context(), deploy.Instance{ID: "i1"}))
 	load(t, second)
-	check(t, second.SaveInstance(t.Context(), deploy.Instance{ID: "i1", Incarnation: 2}))
+	check(t, second.SaveInstances(t.Context(), deploy.Instance{ID: "i1", Incarnation: 2}))
 
-	if err := first.SaveInstance(t.Context(), deploy.Instance{ID: "i1", Incarnation: 9}); !errors.Is(err, kv.ErrConflict) {
+	if err := first.SaveInstances(t.Context(), deploy.Instance{ID: "i1", Incarnation: 9}); !errors.Is(err, kv.ErrConflict) {
 		t.Errorf("the overtaken write: got %v, want a conflict", err)
 	}
-	if err := first.SaveInstance(t.Context(), deploy.Instance{ID: "i2"}); !errors.Is(err, store.ErrStale) {
+	if err := first.SaveInstances(t.Context(), deploy.Instance{ID: "i2"}); !errors.Is(err, store.ErrStale) {
 		t.Errorf("the next write: got %v, want ErrStale", err)
 	}
 	if got := load(t, first).Instances[0].Incarnation; got != 2 {
 		t.Errorf("incarnation %d after looking again, want 2", got)
 	}
-	check(t, first.SaveInstance(t.Context(), deploy.Instance{ID: "i1", Incarnation: 3}))
+	check(t, first.SaveInstances(t.Context(), deploy.Instance{ID: "i1", Incarnation: 3}))
 }
 
 // TestLostAnswer says: a write that may have happened is looked at, not repeated (rule S8).
@@ -127,7 +127,7 @@ func TestLostAnswer(t *testing.T) {
 	load(t, s)
 	check(t, s.SaveFramework(t.Context(), "f"))
 	db.LoseNextAnswer(prefix + "instances/i1")
-	if err := s.SaveInstance(t.Context(), deploy.Instance{ID: "i1", Incarnation: 1}); !errors.Is(err, kv.ErrUnavailable) {
+	if err := s.SaveInstances(t.Context(), deploy.Instance{ID: "i1", Incarnation: 1}); !errors.Is(err, kv.ErrUnavailable) {
 		t.Fatalf("got %v, want ErrUnavailable", err)
 	}
 	if err := s.DeleteInstance(t.Context(), "i1"); !errors.Is(err, store.ErrStale) {
@@ -194,7 +194,7 @@ func TestDocumentsAreReadable(t *testing.T) {
 	s := store.New(db, prefix)
 	load(t, s)
 	check(t, s.SaveFramework(t.Context(), "f"))
-	check(t, s.SaveInstance(t.Context(), deploy.Instance{ID: "i1", Goal: deploy.GoalRunning, StartedAt: 1000}))
+	check(t, s.SaveInstances(t.Context(), deploy.Instance{ID: "i1", Goal: deploy.GoalRunning, StartedAt: 1000}))
 	pair, _, err := db.Get(t.Context(), prefix+"instances/i1")
 	check(t, err)
 	var got map[string]any
