@@ -67,6 +67,10 @@ func (l *loop) fleet(offers []place.Offer) *place.Fleet {
 
 // launch is the intent to launch an instance, or why it has no place.
 func (l *loop) launch(fleet *place.Fleet, offers []place.Offer, def app.App, i deploy.Instance) (intent, string) {
+	secrets, why := l.s.secrets(def)
+	if why != "" {
+		return intent{}, why
+	}
 	choice := l.choose(fleet, offers, def, i)
 	if !choice.Found {
 		return intent{}, choice.Why
@@ -80,7 +84,7 @@ func (l *loop) launch(fleet *place.Fleet, offers []place.Offer, def app.App, i d
 	i = deploy.Staged(i, def, time.Now())
 	return intent{i, func() {
 		l.tell(Event{Kind: EventPlaced, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: choice.Why})
-		l.start(i, spec(def, i, o.ID, nil))
+		l.start(i, spec(def, i, o.ID, secrets))
 	}}, ""
 }
 

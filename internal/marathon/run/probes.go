@@ -190,7 +190,7 @@ func (p *probes) health(postgres bool) deploy.Health {
 	}
 	for n, check := range p.checks {
 		h.Healthy = h.Healthy && p.probed[n] && p.tallies[n].Alive
-		why := ""
+		var why string
 		switch {
 		case !deploy.ProbedHere(check):
 			why = failedBeside(p.tallies[n], check)

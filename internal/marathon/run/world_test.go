@@ -97,6 +97,17 @@ func web(instances int) app.App {
 // put makes a the definition of its app.
 func (w *world) put(a app.App) app.Deployment {
 	w.t.Helper()
+	return w.change(a, app.ApplyOptions{})
+}
+
+// force does so over a deployment that is under way.
+func (w *world) force(a app.App) app.Deployment {
+	w.t.Helper()
+	return w.change(a, app.ApplyOptions{Force: true})
+}
+
+func (w *world) change(a app.App, o app.ApplyOptions) app.Deployment {
+	w.t.Helper()
 	d, err := w.s.Apply(w.t.Context(), func(defs *app.Definitions) error {
 		now := app.At(time.Now())
 		if old, there := defs.Apps[a.ID]; there {
@@ -105,7 +116,7 @@ func (w *world) put(a app.App) app.Deployment {
 		}
 		defs.Apps[a.ID] = a.Created(now)
 		return nil
-	}, app.ApplyOptions{})
+	}, o)
 	if err != nil {
 		w.t.Fatalf("apply: %v", err)
 	}
