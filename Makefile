@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.build=$(VERSION)
 
 .DEFAULT_GOAL := build
-.PHONY: help build image run test check lint fmt golden race sim storm fuzz install dist check-dist bench-failover bench-rest corpus demo bench-freeze bench-sync chaos chaos-mixed clean
+.PHONY: help build image run test check lint fmt golden race sim storm fuzz install dist check-dist bench-failover bench-rest corpus demo bench-freeze bench-sync chaos chaos-mixed chaos-scheduler clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -101,6 +101,10 @@ chaos: build ## move the lead in all ways while clients write, and lose any two 
 chaos-mixed: build ## move the lead between members of Patroni and of pgbaton in all ways while clients write: CHANGES=100 (about 20 minutes) SEED=7
 	@scripts/install-peers.sh postgresql patroni patroni4
 	@PEERS=required $(GO) test ./internal/chaos -run 'TestMixed$$' -count=1 -v -timeout 120m -chaos.changes $${CHANGES:-100} -chaos.seed $${SEED:-0}
+
+chaos-scheduler: build ## scale, restart, change, drain and lose hosts of a cluster in quorum mode, with a scheduler that lives and one that is killed, while a client writes: ROUNDS=3 SEED=7
+	@scripts/install-peers.sh postgresql haproxy
+	@PEERS=required $(GO) test ./internal/chaos -run 'TestSchedulerOnPostgres$$' -count=1 -v -timeout 120m -chaos.rounds $${ROUNDS:-3} -chaos.seed $${SEED:-0}
 
 clean: ## remove what was built
 	@rm -rf bin dist

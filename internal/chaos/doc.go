@@ -12,6 +12,7 @@
 //	Writer     a client that writes all the time and remembers what was acknowledged
 //	Clients    several such clients in synchronous mode, where no acknowledged row may ever be missing (rule S5)
 //	Watchman   asks every server all the time whether it accepts writes: never may two at once (rule S1)
+//	Attendance counts all the time how many servers answer: never may a planned operation take two down
 //	Tour       all of them together, one fault after the other
 //
 // Times are measured and told. They fail a fault only beyond bounds so generous that a slow machine keeps them.

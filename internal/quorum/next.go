@@ -63,7 +63,8 @@ func observe(mem Memory, v View) Memory {
 	return mem
 }
 
-// seen is when each standby was last there. An agent that begins takes those for which commits wait for there.
+// seen is when each standby was last there and could be synchronous: nobody waits
+// for one to come back that announced its end before it vanished. An agent that begins takes those for which commits wait for there.
 func seen(mem Memory, v View) map[string]time.Time {
 	at := map[string]time.Time{}
 	maps.Copy(at, mem.Seen)
@@ -74,6 +75,9 @@ func seen(mem Memory, v View) map[string]time.Time {
 	}
 	for _, s := range v.Standbys {
 		at[strings.ToLower(s.Name)] = v.Now
+		if s.Barred {
+			delete(at, strings.ToLower(s.Name))
+		}
 	}
 	return at
 }

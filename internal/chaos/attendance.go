@@ -1,0 +1,154 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgbaton/pgbaton/internal/up"
+)
+
+// Attendance counts all the time how many servers answer. A planned operation may take one member down at a time.
+type Attendance struct {
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu    sync.Mutex
+	there map[string]bool
+	// required is how many have to be there, fewest the fewest that were since then, samples how often that was counted.
+	required, fewest, samples int
+	// changed is closed and replaced when a server came or went.
+	changed chan struct{}
+}
+
+// StartAttendance begins to count the servers on the hosts. The password is the one of the URL.
+func StartAttendance(ctx context.Context, hosts []up.Place, url string) (*Attendance, error) {
+	cfg, err := plainConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a := &Attendance{stop: stop, there: map[string]bool{}, changed: make(chan struct{})}
+	for _, host := range hosts {
+		own := cfg.Copy()
+		own.Host, own.Port, own.ConnectTimeout = host.Address.String(), 5432, patience
+		own.Fallbacks, own.ValidateConnect = nil, nil // no other server, and whatever this one accepts
+		a.done.Go(func() { a.watch(life, host.Name, own) })
+	}
+	return a, nil
+}
+
+// Stop ends the count.
+func (a *Attendance) Stop() {
+	a.stop()
+	a.done.Wait()
+}
+
+// Require begins anew: so many servers have to be there from now on.
+func (a *Attendance) Require(servers int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.required, a.fewest, a.samples = servers, a.count(), 0
+}
+
+// lower has no more servers required than that.
+func (a *Attendance) lower(servers int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.required = min(a.required, servers)
+}
+
+// Down is how many of the required servers were missing at once, and in how many samples that was counted.
+func (a *Attendance) Down() (most, samples int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return max(0, a.required-a.fewest), a.samples
+}
+
+// Changed is closed when the next server comes or goes.
+func (a *Attendance) Changed() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.changed
+}
+
+func (a *Attendance) count() int {
+	n := 0
+	for _, there := range a.there {
+		if there {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *Attendance) note(host string, there bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.there[host] != there {
+		close(a.changed)
+		a.changed = make(chan struct{})
+	}
+	a.there[host] = there
+	a.samples++
+	a.fewest = min(a.fewest, a.count())
+}
+
+func (a *Attendance) watch(ctx context.Context, host string, cfg *pgx.ConnConfig) {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		conn, err := pgx.ConnectConfig(ctx, cfg.Copy())
+		switch {
+		case err == nil:
+			a.ask(ctx, host, conn, ticker.C)
+		case turnedAway(err):
+			a.note(host, false)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// turnedAway reports whether an error says that the server is not there, or comes or goes. One that is only slow is there.
+func turnedAway(err error) bool {
+	const cannotConnectNow = "57P03"
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, syscall.ECONNREFUSED) || ok && e.Code == cannotConnectNow
+}
+
+// ask asks over one connection until that breaks.
+func (a *Attendance) ask(ctx context.Context, host string, conn *pgx.Conn, tick <-chan time.Time) {
+	defer func() {
+		goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		conn.Close(goodbye) //nolint:errcheck // it is broken or not needed any more
+		a.done.Go(func() { <-conn.PgConn().CleanupDone() })
+	}()
+	for {
+		limited, cancel := context.WithTimeout(ctx, patience)
+		_, err := conn.Exec(limited, "select 1")
+		cancel()
+		late, ok := errors.AsType[net.Error](err)
+		if slow := ok && late.Timeout(); err != nil && !slow {
+			a.note(host, false)
+		}
+		if err != nil {
+			return
+		}
+		a.note(host, true)
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
