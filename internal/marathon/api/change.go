@@ -295,6 +295,9 @@ func put(apps map[app.ID]app.App, next app.App, now app.Timestamp) (app.App, err
 		if err := sameMajor(old, next); err != nil {
 			return app.App{}, err
 		}
+		if err := next.ValidateChange(old); err != nil {
+			return app.App{}, err
+		}
 		next = next.Revised(old, now)
 	} else {
 		next = next.Created(now)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -143,6 +144,8 @@ type TaskID string
 var (
 	instancePattern = regexp.MustCompile(`^(.+)\.instance-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$`)
 	taskPattern     = regexp.MustCompile(`^(.+)\._app\.([1-9][0-9]{0,8})$`)
+	// oldTaskPattern is what Marathon called tasks before it had instances, and what clients still make of their ids.
+	oldTaskPattern = regexp.MustCompile(`^([^_]+(?:_[^_]+)*)\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:\.([1-9][0-9]{0,8}))?$`)
 )
 
 // NewInstanceID names an instance of app; uuid is the lower-case text of one.
@@ -180,8 +183,12 @@ func NewTaskID(instance InstanceID, incarnation int) TaskID {
 	return TaskID(string(instance) + "._app." + strconv.Itoa(incarnation))
 }
 
-// ParseTaskID checks the form of a task id.
+// ParseTaskID checks the form of a task id. The old forms app.<uuid> and app.<uuid>.<attempt> are taken too; they become
+// the present form, the first run where they name none.
 func ParseTaskID(s string) (TaskID, error) {
+	if old := oldTaskPattern.FindStringSubmatch(s); old != nil {
+		s = old[1] + ".instance-" + old[2] + "._app." + cmp.Or(old[3], "1")
+	}
 	m := taskPattern.FindStringSubmatch(s)
 	if m == nil {
 		return "", fmt.Errorf("%q is not a task id like app.instance-<uuid>._app.1", s)

@@ -33,6 +33,24 @@ func TestIDsOfInstancesAndTasks(t *testing.T) {
 	}
 }
 
+// TestOldTaskIDs: clients cut and glue task ids the way they were before there were instances.
+func TestOldTaskIDs(t *testing.T) {
+	for in, want := range map[string]TaskID{
+		"a_b." + someUUID:        "a_b.instance-" + someUUID + "._app.1",
+		"a_b." + someUUID + ".7": "a_b.instance-" + someUUID + "._app.7",
+		"x.y." + someUUID:        "x.y.instance-" + someUUID + "._app.1",
+	} {
+		if got, err := ParseTaskID(in); err != nil || got != want {
+			t.Errorf("ParseTaskID(%q) = %q, %v, want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"../x." + someUUID, "_a." + someUUID, "a." + someUUID + ".0", someUUID} {
+		if got, err := ParseTaskID(in); err == nil {
+			t.Errorf("ParseTaskID(%q) = %q, want an error", in, got)
+		}
+	}
+}
+
 func TestMalformedTaskIDs(t *testing.T) {
 	for _, s := range []string{
 		"", "x", "a.instance-" + someUUID, "a.instance-" + someUUID + "._app.0", "a.instance-" + someUUID + "._app.01",

@@ -19,13 +19,9 @@ type Need struct {
 	Ports  []int // host ports of its last task, in the order of app.Ports
 }
 
-// wants is what the instance takes off a host, the persistent volumes of a new one included.
-func (n Need) wants() Resources {
-	r := Resources{CPUs: n.App.CPUs, Mem: n.App.Mem, Disk: n.App.Disk, GPUs: float64(n.App.GPUs)}
-	if n.Host == "" {
-		r.Disk += float64(n.App.VolumeDisk())
-	}
-	return r
+// Wants is what one instance of the app takes off a host, its persistent volumes included.
+func Wants(a app.App) Resources {
+	return Resources{CPUs: a.CPUs, Mem: a.Mem, Disk: a.Disk + float64(a.VolumeDisk()), GPUs: float64(a.GPUs)}
 }
 
 // Placed is an instance that has a host, whether its task runs or not.

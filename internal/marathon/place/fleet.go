@@ -64,6 +64,7 @@ func NewFleet(offers []Offer, placed []Placed) *Fleet {
 		if f.byName[o.Host] != nil {
 			continue
 		}
+		o.Attributes = o.facts()
 		h := &host{offer: o, free: o.Free, left: o.Reserved, ports: o.Ports}
 		f.hosts = append(f.hosts, h)
 		f.byName[o.Host] = h
@@ -99,7 +100,7 @@ func (f *Fleet) Take(c Choice, n Need) {
 	}
 	p := Placed{
 		App: n.App.ID, Instance: n.Instance, Host: c.Offer.Host, Attributes: c.Offer.Attributes, Ports: c.Ports,
-		Holds: n.wants(), Roles: n.App.AcceptedResourceRoles,
+		Holds: Wants(n.App), Roles: n.App.AcceptedResourceRoles,
 	}
 	h := f.byName[p.Host]
 	f.unlist(h)

@@ -68,7 +68,7 @@ func TestFleetForgetsNothing(t *testing.T) {
 			}
 			fleet.Take(got, n)
 			placed = append(placed, Placed{
-				App: n.App.ID, Instance: n.Instance, Host: got.Offer.Host, Ports: got.Ports, Holds: n.wants(),
+				App: n.App.ID, Instance: n.Instance, Host: got.Offer.Host, Ports: got.Ports, Holds: Wants(n.App),
 				Roles: n.App.AcceptedResourceRoles,
 			})
 		}
@@ -97,6 +97,41 @@ func (c Choice) answer() any {
 		a.Why = ""
 	}
 	return a
+}
+
+// TestZonesAreRemembered says: an instance counts for its zone also while its host offers nothing.
+func TestZonesAreRemembered(t *testing.T) {
+	u, err := app.Parse([]byte(`{"id": "/a", "portDefinitions": [], "constraints": [["@zone", "UNIQUE"]]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := Need{App: u.New("/a"), Instance: "i1"}
+	north := Offer{Host: "node1", Free: Resources{CPUs: 9, Mem: 900}, Zone: "north", Attributes: map[string]string{"rack": "r1"}}
+	first := Choose([]Offer{north}, n, nil)
+	placed := []Placed{{App: "/a", Instance: "i1", Host: "node1", Attributes: first.Offer.Attributes}}
+	north.Host = "node2"
+	c := Choose([]Offer{north}, Need{App: n.App}, placed)
+	if want := "no host fits: node2: constraint @zone UNIQUE: north has 1 already"; c.Why != want {
+		t.Errorf("got %q, want %q", c.Why, want)
+	}
+	if len(north.Attributes) != 1 {
+		t.Errorf("the offer itself was changed: %v", north.Attributes)
+	}
+}
+
+func TestAttributesAreFormattedAsInMesos(t *testing.T) {
+	for got, want := range map[string]string{
+		FormatScalar(2):                           "2",
+		FormatScalar(2.12345):                     "2.123",
+		FormatScalar(0.5):                         "0.5",
+		FormatRanges(Ranges{{1, 2}, {5, 5}}):      "[1-2,5-5]",
+		FormatSet([]string{"b", "a"}):             "{a,b}",
+		FormatRanges(nil) + FormatSet([]string{}): "[]{}",
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }
 
 func TestFunnel(t *testing.T) {

@@ -2,6 +2,7 @@ package place
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -17,7 +18,8 @@ type Offer struct {
 	// Reserved are resources that only apps may use that accept the role they are reserved for.
 	Reserved map[string]Resources
 	// Region and Zone are the fault domain of the host, what constraints call @region and @zone. Empty where the platform
-	// knows none; attributes of the names "region" and "zone" stand in for them then.
+	// knows none; attributes of the names "region" and "zone" stand in for them then. The offer of a [Choice] has them among
+	// its attributes too, as "@region" and "@zone": who stores the attributes of a place stores all that constraints ask for.
 	Region string
 	Zone   string
 	// Attributes are what constraints on any other name look at, formatted by [FormatScalar], [FormatRanges] or
@@ -27,6 +29,21 @@ type Offer struct {
 	Draining string
 	// Volumes are the ids of the volumes that lie on the host, used or not.
 	Volumes []string
+}
+
+// facts are the attributes and, where the platform knows it, the fault domain.
+func (o *Offer) facts() map[string]string {
+	if o.Region == "" && o.Zone == "" {
+		return o.Attributes
+	}
+	all := map[string]string{}
+	maps.Copy(all, o.Attributes)
+	for field, value := range map[string]string{fieldRegion: o.Region, fieldZone: o.Zone} {
+		if value != "" {
+			all[field] = value
+		}
+	}
+	return all
 }
 
 // Resources are amounts of a host: CPUs in cores, Mem and Disk in MiB, whole GPUs.

@@ -32,7 +32,7 @@ func (c crowd) less(d crowd) bool {
 }
 
 func (f *Fleet) query(n Need) *query {
-	q := &query{Need: n, fleet: f, others: f.census(n.App.ID), want: n.wants(), ports: n.App.Ports()}
+	q := &query{Need: n, fleet: f, others: f.census(n.App.ID), want: Wants(n.App), ports: n.App.Ports()}
 	if !n.App.IsPostgres() || slices.ContainsFunc(n.App.Constraints, limitsHost) {
 		return q
 	}
