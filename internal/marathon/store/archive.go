@@ -51,10 +51,14 @@ func (a Archive) Keep(ctx context.Context, at app.Timestamp, defs app.Definition
 					return err
 				}
 			}
-			return a.put(ctx, a.folder(def.ID)+def.Version.String(), def)
+			return a.keep(ctx, def)
 		})
 	}
 	return together(ctx, calls)
+}
+
+func (a Archive) keep(ctx context.Context, def app.App) error {
+	return a.put(ctx, a.folder(def.ID)+def.Version.String(), def)
 }
 
 func (a Archive) put(ctx context.Context, key string, v any) error {

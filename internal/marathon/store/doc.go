@@ -5,9 +5,18 @@
 // write: after any error the picture it has of the store may be wrong (rule S8), and every further write is refused with
 // [ErrStale] until [Store.Load] has looked again.
 //
-//	<prefix>header          schema version and framework id; written first, never deleted
-//	<prefix>definitions     all apps and the open deployments, one document: they change together or not at all
-//	<prefix>instances/<id>  one document for each instance
+//	<prefix>header           schema version and framework id; written first, never deleted
+//	<prefix>definitions      all apps, groups and open deployments, one document: they change together or not at all
+//	<prefix>instances/<id>   one document for each instance
+//	<prefix>draining/<host>  a host that is to become empty, and why
+//
+// Beside it, not below it, lies what a load must not read, the [Archive] of definitions that were (prefix without its slash):
+//
+//	<prefix>-archive/versions/<app>/<time>  an app; the newest 50 and those that its tasks run
+//	<prefix>-archive/groups/<time>          all definitions; the newest 25
+//
+// Documents from 64 KiB on are compressed: etcd takes no value beyond 1.5 MiB. A schema older than the program's is brought to
+// it by the first Load; see migrate.
 //
 // Every write compares the version it was made from, so a second writer is noticed at its first write, not later.
 //

@@ -10,8 +10,11 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
 )
 
-// schema is the version of the documents this program writes and the highest it reads.
-const schema = 1
+// schema is the version of the documents this program writes and the highest it reads:
+//
+//	1  header, definitions, instances; all plain JSON
+//	2  large documents are compressed; hosts that drain; an archive of the definitions that were
+const schema = 2
 
 // Keys below the prefix.
 const (
@@ -75,7 +78,7 @@ type State struct {
 }
 
 // read makes a state of what lies below the prefix.
-func read(prefix string, pairs []kv.Pair) (State, error) {
+func read(prefix string, pairs []kv.Pair) (State, *header, error) {
 	state := State{Definitions: Definitions{Definitions: app.Definitions{Apps: map[app.ID]app.App{}}}, Draining: map[string]string{}}
 	var head *header
 	for _, pair := range pairs {
@@ -95,10 +98,10 @@ func read(prefix string, pairs []kv.Pair) (State, error) {
 			state.Draining[d.Host] = d.Cause
 		}
 		if err != nil {
-			return State{}, err
+			return State{}, nil, err
 		}
 	}
-	return state, check(&state, head, len(pairs))
+	return state, head, check(&state, head, len(pairs))
 }
 
 func check(state *State, head *header, documents int) error {

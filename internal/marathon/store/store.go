@@ -41,7 +41,7 @@ func (s *Store) Load(ctx context.Context) (State, error) {
 	if snapshot.Revision < s.seen {
 		return State{}, fmt.Errorf("%w: its revision went back from %d to %d", ErrOlder, s.seen, snapshot.Revision)
 	}
-	state, err := read(s.prefix, snapshot.Pairs)
+	state, head, err := read(s.prefix, snapshot.Pairs)
 	if err != nil {
 		return State{}, err
 	}
@@ -50,7 +50,24 @@ func (s *Store) Load(ctx context.Context) (State, error) {
 		s.versions[pair.Key] = pair.Version
 	}
 	s.seen, s.fresh = snapshot.Revision, true
-	return state, nil
+	return state, s.migrate(ctx, state, head)
+}
+
+// migrate brings the documents of an older program to the present schema. The header, which says so, is written last: what
+// is interrupted begins again, and each step leaves alone what it finds done.
+func (s *Store) migrate(ctx context.Context, state State, head *header) error {
+	if head == nil || head.Schema == schema {
+		return nil
+	}
+	calls := make([]func(context.Context) error, 0, len(state.Apps))
+	for _, a := range state.Apps {
+		calls = append(calls, func(ctx context.Context) error { return s.Archive().keep(ctx, a) })
+	}
+	if err := together(ctx, calls); err != nil {
+		s.fresh = false
+		return fmt.Errorf("bring the scheduler's state from schema %d to %d: %w", head.Schema, schema, err)
+	}
+	return s.SaveFramework(ctx, head.Framework)
 }
 
 // SaveFramework remembers the id under which the driver knows this scheduler.
