@@ -6,21 +6,20 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
-	"strconv"
+	"strings"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/client"
+	"github.com/pgbaton/pgbaton/internal/clock"
+	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/marathon/api"
-	"github.com/pgbaton/pgbaton/internal/marathon/driver"
-	"github.com/pgbaton/pgbaton/internal/marathon/driver/docker"
-	"github.com/pgbaton/pgbaton/internal/marathon/driver/local"
+	"github.com/pgbaton/pgbaton/internal/marathon/lead"
 	"github.com/pgbaton/pgbaton/internal/marathon/run"
 	"github.com/pgbaton/pgbaton/internal/marathon/store"
 	"github.com/pgbaton/pgbaton/internal/supervise"
-	"github.com/pgbaton/pgbaton/internal/up"
 )
 
-// runScheduler schedules until the context ends. Tasks are left as they are.
+// runScheduler schedules, or stands by, until the context ends. Tasks are left as they are.
 func runScheduler(ctx context.Context, out io.Writer, o schedulerOptions) (err error) {
 	p, err := o.plan(ctx, out, processEnv())
 	if err != nil {
@@ -31,119 +30,125 @@ func runScheduler(ctx context.Context, out io.Writer, o schedulerOptions) (err e
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	p.screen.Say("etcd", "looking for etcd")
-	kvstore, err := openEtcd(ctx, p.etcd, p.aliases, false)
+	kvstore, err := p.openStore(ctx)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	defer func() { err = errors.Join(err, kvstore.Close()) }()
-	d, err := p.openDriver() //nolint:contextcheck // what it starts lives as long as the driver
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
+	return p.schedule(ctx, l, kvstore)
+}
 
-	s := run.New(run.Config{}, store.New(kvstore, p.prefix), d, newMembers(client.New(p.aliases, client.Options{})), p.log)
-	group, life := supervise.New(ctx)
-	events := s.Watch(life)
-	group.Go("scheduler", s.Run)
-	group.Go("scheduler events", func(context.Context) error {
-		for e := range events {
-			p.tell(e)
+// etcdWithin is how long etcd may take to answer at the start.
+const etcdWithin = 10 * time.Second
+
+func (p *schedulerPlan) openStore(ctx context.Context) (kv.Store, error) {
+	silent := fmt.Errorf("etcd does not answer within %v: is it %s?", etcdWithin, strings.Join(p.etcd.Hosts, ", "))
+	limited, cancel := context.WithTimeoutCause(ctx, etcdWithin, silent)
+	defer cancel()
+	kvstore, err := openEtcd(limited, p.etcd, p.aliases, false)
+	if err == nil {
+		if _, _, err = kvstore.Get(limited, leaderKey(p.prefix)); err != nil {
+			err = errors.Join(err, kvstore.Close())
 		}
-		return nil
-	})
-	server := api.New(api.Config{
-		Address: p.address(l), Version: build, FrameworkID: s.FrameworkID, User: p.login.user, Password: p.login.password,
-		AllowOrigins: p.origins, Concurrent: p.concurrent,
-	}, backend(s), p.log)
-	group.Go("Marathon API", func(ctx context.Context) error { return server.Serve(ctx, l) })
+	}
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return nil, silent
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open etcd: %w", err)
+	}
+	p.screen.Say("etcd", "the state is kept below "+p.prefix)
+	return kvstore, nil
+}
+
+// leaderKey is the key of the scheduler that leads, beside what schedulers keep.
+func leaderKey(prefix string) string { return strings.TrimRight(prefix, "/") + ".leader" }
+
+func (p *schedulerPlan) schedule(ctx context.Context, l net.Listener, kvstore kv.Store) error {
+	agents := client.New(p.aliases, client.Options{})
+	defer agents.Close()
+	s := run.New(run.Config{Secrets: p.secrets}, store.New(kvstore, p.prefix), nil, newMembers(agents), p.log)
+	campaign := lead.New(kvstore, lead.Config{Key: leaderKey(p.prefix), Address: p.address(l), Suspended: clock.Suspended}, p.log)
+	server := api.New(p.apiConfig(l), api.Backend{
+		Scheduler: s, History: s, Tasks: s, Feed: s, Leadership: campaign, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s,
+	}, p.log)
 	p.screen.Say("scheduler", "Marathon's API on http://"+p.address(l)+", driver "+p.driver)
+
+	group, life := supervise.New(ctx)
+	group.Go("Marathon API", func(ctx context.Context) error { return server.Serve(ctx, l) })
+	group.Go("scheduler", func(ctx context.Context) error {
+		return campaign.Run(ctx, func(term context.Context) error { return p.serveTerm(term, s, campaign) })
+	})
+	group.Go("scheduler events", func(ctx context.Context) error { return p.tellEvents(ctx, s) })
+	group.Go("leadership", func(ctx context.Context) error { return p.tellLeader(ctx, campaign) })
 	<-life.Done()
 	if ctx.Err() != nil {
-		p.screen.Say("stop", "the scheduler ends, tasks go on")
+		p.screen.Say("stop", "this scheduler ends, tasks go on")
 	}
 	return group.Wait()
 }
 
-// backend is what the API serves of a scheduler.
-func backend(s *run.Scheduler) api.Backend {
-	b := api.Backend{
-		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Drains: s, Volumes: s, Groups: s, Loaded: s.Loaded,
-	}
-	if s.Switchable() {
-		b.Hosts = s
-	}
-	return b
+func (p *schedulerPlan) apiConfig(l net.Listener) api.Config {
+	return api.Config{Address: p.address(l), Version: build}
 }
 
-func (p *schedulerPlan) tell(e run.Event) {
-	if text := sentence(e); text != "" {
-		p.screen.Say("scheduler", text)
-	}
-}
-
-// openDriver opens the machines.
-func (p *schedulerPlan) openDriver() (driver.Driver, error) {
-	if p.driver == driverLocal {
-		return p.openLocal()
-	}
-	return docker.Open(p.docker, p.log)
-}
-
-// openLocal writes what tasks need into the state directory and opens the driver below it.
-func (p *schedulerPlan) openLocal() (_ driver.Driver, err error) {
-	state, err := up.OpenState(p.stateDir, p.local.Credential)
+// serveTerm schedules for as long as this process leads.
+func (p *schedulerPlan) serveTerm(ctx context.Context, s *run.Scheduler, term run.Term) error {
+	d, err := p.openDriver(ctx)
 	if err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the term is over
+		}
+		return err
 	}
-	program, err := state.InstallProgram()
-	if err == nil {
-		var agents string
-		if agents, err = state.InstallConfig(p.agentText); err == nil {
-			return p.openLocalIn(state, program, agents)
+	return errors.Join(s.Lead(ctx, term, d), d.Close())
+}
+
+// betweenTerms is how often it is looked whether this scheduler has something to tell again.
+const betweenTerms = time.Second
+
+// tellEvents prints what the scheduler does while it leads. Between terms nothing is said, and the stream of events ends.
+func (p *schedulerPlan) tellEvents(ctx context.Context, s *run.Scheduler) error {
+	known := ""
+	for ctx.Err() == nil {
+		for e := range s.Watch(ctx) {
+			if id := s.FrameworkID(); id != known {
+				known = id
+				p.screen.Say("scheduler", "known to the driver as framework "+id)
+			}
+			if text := sentence(e); text != "" {
+				p.screen.Say("scheduler", text)
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(betweenTerms):
 		}
 	}
-	return nil, errors.Join(err, state.Close())
+	return nil
 }
 
-func (p *schedulerPlan) openLocalIn(state *up.State, program, agents string) (driver.Driver, error) {
-	cfg := p.local
-	sockets, err := state.OwnFolder("run")
-	if err != nil {
-		return nil, errors.Join(err, state.Close())
+// tellLeader prints who leads whenever that changes.
+func (p *schedulerPlan) tellLeader(ctx context.Context, campaign *lead.Campaign) error {
+	told := ""
+	for {
+		changed := campaign.Changed()
+		leader, known := campaign.Leader()
+		text := "nobody leads the schedulers"
+		switch {
+		case campaign.Leads():
+			text = "this scheduler leads"
+		case known:
+			text = "the scheduler at http://" + leader + " leads, this one stands by"
+		}
+		if text != told && (known || told != "") {
+			told = text
+			p.screen.Say("lead", text)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
 	}
-	if cfg.Dir, err = state.Folder("tasks"); err != nil {
-		return nil, errors.Join(err, state.Close())
-	}
-	cfg.Env["PGBATON_RUN_DIR"] = sockets
-	for _, pattern := range []string{"patroni:*", "pgbaton:*"} {
-		cfg.Images = append(cfg.Images, local.Image{Pattern: pattern, Command: []string{program, "agent", agents}})
-	}
-	d, err := local.Open(cfg, p.log)
-	if err != nil {
-		return nil, errors.Join(err, state.Close())
-	}
-	p.screen.Say("driver", hostsLine(cfg)+", state in "+filepath.Clean(p.stateDir))
-	return heldDriver{d, state}, nil
 }
-
-// hostsLine says what the local driver has.
-func hostsLine(cfg local.Config) string {
-	if len(cfg.Hosts) == 1 {
-		h := cfg.Hosts[0]
-		return fmt.Sprintf("local: host %s at %s with %g cpus, %g MiB of memory, %g MiB of disk",
-			h.Name, h.Address, h.Resources.CPUs, h.Resources.Mem, h.Resources.Disk)
-	}
-	return "local: " + strconv.Itoa(len(cfg.Hosts)) + " hosts"
-}
-
-// heldDriver holds the state directory for as long as the driver is open.
-type heldDriver struct {
-	*local.Driver
-
-	state *up.State
-}
-
-// Close implements driver.Driver.
-func (d heldDriver) Close() error { return errors.Join(d.Driver.Close(), d.state.Close()) }

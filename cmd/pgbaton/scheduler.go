@@ -32,6 +32,7 @@ type schedulerOptions struct {
 	user, secrets             string
 	credentials               string
 	images, origins, taskEnvs []string
+	hostPaths                 []string
 	concurrent                int
 	verbose                   bool
 }
@@ -48,7 +49,8 @@ ends; the next one finds them again.
 
 etcd is found as by the other commands: --dcs, else the configuration file of -c, else
 PATRONI_ETCD3_HOSTS and its kin. Users of the API are asked for a login where one is given, in
-a file by --http-credentials or in PGBATON_HTTP_CREDENTIALS, as user:password.`,
+a file by --http-credentials or in PGBATON_HTTP_CREDENTIALS, as user:password. Docker is found
+as by its own programs: DOCKER_HOST and DOCKER_CERT_PATH, or for each host in the file of --hosts.`,
 		Example: `  pgbaton scheduler --dcs 10.0.0.1:2379,10.0.0.2:2379 --listen 10.0.0.1:8080
   pgbaton scheduler --driver docker --dcs 10.0.0.1:2379 --listen 0.0.0.0:8080 --advertise 10.0.0.1:8080
   pgbaton scheduler --dcs 127.0.0.1:2379 --hosts hosts.yml --images 'worker:*=/opt/worker --verbose'
@@ -68,6 +70,7 @@ a file by --http-credentials or in PGBATON_HTTP_CREDENTIALS, as user:password.`,
 	f.StringArrayVar(&o.images, "images", nil, "local driver: PATTERN=COMMAND, what runs in place of a container image; may be repeated")
 	f.StringVar(&o.agents, "config", "", "local driver: configuration file of tasks of the images patroni:* and pgbaton:* (default the built-in examples/mesos/postgres0.yml)")
 	f.StringVar(&o.user, "user", "postgres", "local driver: whom tasks run as when the scheduler is root")
+	f.StringArrayVar(&o.hostPaths, "host-path", nil, "local driver: folder of this machine that volumes of apps may show; may be repeated")
 	f.StringArrayVar(&o.taskEnvs, "task-env", nil, "NAME of a variable that tasks inherit from the scheduler, or NAME=VALUE; may be repeated")
 	f.StringVar(&o.secrets, "secrets", "", "folder of the secrets that apps refer to, one file each")
 	f.StringVar(&o.credentials, "http-credentials", "", "file with user:password that the API asks for")
@@ -136,7 +139,7 @@ func (p *schedulerPlan) checkDriver() error {
 	case driverLocal:
 		return nil
 	case driverDocker:
-		for name, value := range map[string]string{"config": p.agents, "images": strings.Join(p.images, "")} {
+		for name, value := range map[string]string{"config": p.agents, "images": strings.Join(p.images, ""), "host-path": strings.Join(p.hostPaths, "")} {
 			if value != "" {
 				return fmt.Errorf("--%s belongs to the local driver: leave it out, or choose --driver local", name)
 			}
@@ -274,7 +277,10 @@ func (p *schedulerPlan) readLocal(ctx context.Context, env map[string]string) er
 	if p.local.Credential, err = p.credential(); err != nil {
 		return err
 	}
-	p.local.Aliases = p.aliases
+	p.local.Aliases, p.local.HostPaths, p.local.Dir = p.aliases, p.hostPaths, p.stateDir
+	if err := p.local.Validate(); err != nil {
+		return err
+	}
 	if err := up.CheckReach(p.stateDir, p.local.Credential); err != nil {
 		return err
 	}

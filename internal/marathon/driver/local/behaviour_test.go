@@ -470,3 +470,22 @@ func TestDamagedRecord(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestOfferSaysWhereAndForWhom says: region, zone and role of a host are part of its offer, and a task of that role fits.
+func TestOfferSaysWhereAndForWhom(t *testing.T) {
+	b := newBench(t, func(cfg *Config) {
+		cfg.Hosts[0].Region, cfg.Hosts[0].Zone, cfg.Hosts[0].Roles = "north", "north-1", []string{"db"}
+		cfg.Hosts[0].Attributes = map[string]string{"rack": "7"}
+	})
+	s := task(1, untilTERM)
+	b.launch(s)
+	b.await(s, app.TaskRunning)
+	o := b.offerOf("node1")
+	whole := b.cfg.Hosts[0].Resources
+	if o.Region != "north" || o.Zone != "north-1" || o.Attributes["rack"] != "7" {
+		t.Errorf("it is at %s %s %v", o.Region, o.Zone, o.Attributes)
+	}
+	if o.Free != (place.Resources{}) || o.Reserved["db"] != whole.Sub(s.Resources) {
+		t.Errorf("free is %v, kept is %v", o.Free, o.Reserved)
+	}
+}

@@ -37,10 +37,10 @@ type Host struct {
 	Resources  place.Resources
 	Ports      place.Ranges // the widest range is for any task, the others for who asks for the number
 	Attributes map[string]string
-	// Region and Zone are where it stands, as constraints see it (@region, @zone); Roles are those its resources are kept
-	// for, none for everybody.
+	// Region and Zone are where it stands, as constraints see it (@region, @zone).
 	Region, Zone string
-	Roles        []string
+	// Roles is the one role that its resources are kept for, or none: then they are everybody's.
+	Roles []string
 }
 
 // Image maps container images to a command of this machine.
@@ -53,8 +53,8 @@ type Image struct {
 	Command []string
 }
 
-// validate finds what would otherwise go wrong at the first launch.
-func (c Config) validate() error {
+// Validate finds what would otherwise go wrong at the first launch. Open does so too.
+func (c Config) Validate() error {
 	if !filepath.IsAbs(c.Dir) {
 		return fmt.Errorf("the state directory must be an absolute path, got %q", c.Dir)
 	}
@@ -88,6 +88,9 @@ func (h Host) validate() error {
 	}
 	if !canListen(h.Address, 0) {
 		return fmt.Errorf("address %s of host %s does not belong to this machine", h.Address, h.Name)
+	}
+	if len(h.Roles) > 1 {
+		return fmt.Errorf("host %s names %d roles: its resources are kept for one role or for everybody", h.Name, len(h.Roles))
 	}
 	for _, r := range h.Ports {
 		if r.Begin < 1 || r.End > 65535 || r.Begin > r.End {

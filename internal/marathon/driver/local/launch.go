@@ -90,7 +90,11 @@ func isDir(path string) bool {
 // checkRoom makes sure that the host has what the task takes.
 func (d *Driver) checkRoom(s driver.Spec, h Host) error {
 	offer := d.offer(h)
-	if missing := lacking(offer.Free, s.Resources); missing != "" {
+	free := offer.Free
+	for _, kept := range offer.Reserved {
+		free = free.Add(kept) // for whom is the scheduler's business
+	}
+	if missing := lacking(free, s.Resources); missing != "" {
 		return fmt.Errorf("host %s has not enough %s left", h.Name, missing)
 	}
 	for _, port := range s.HostPorts() {

@@ -58,7 +58,7 @@ var (
 
 // Open takes the folder and finds the tasks that still run. Close gives the folder back and leaves them running.
 func Open(cfg Config, log *slog.Logger) (*Driver, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if err := folder(cfg.Dir).create(); err != nil {

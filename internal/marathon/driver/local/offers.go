@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -28,7 +27,7 @@ func (d *Driver) Offers(context.Context) ([]place.Offer, error) {
 func (d *Driver) offer(h Host) place.Offer {
 	o := place.Offer{
 		ID: h.Name, Host: h.Name, Address: h.Address, AgentID: "local-" + h.Name,
-		Free: h.Resources, Ports: h.Ports, Attributes: h.attributes(),
+		Free: h.Resources, Ports: h.Ports, Attributes: h.Attributes, Region: h.Region, Zone: h.Zone,
 	}
 	var ours []int
 	for _, t := range d.tasks {
@@ -44,24 +43,12 @@ func (d *Driver) offer(h Host) place.Offer {
 			ours = append(ours, v.Ports...)
 		}
 	}
+	for _, role := range h.Roles {
+		o.Free, o.Reserved = place.Resources{}, map[string]place.Resources{role: o.Free}
+	}
 	slices.Sort(o.Volumes)
 	o.Ports = o.Ports.Without(d.busyPorts(h, ours)...)
 	return o
-}
-
-// attributes are what constraints see of a host; where it stands has two names each.
-func (h Host) attributes() map[string]string {
-	all := maps.Clone(h.Attributes)
-	for name, value := range map[string]string{"region": h.Region, "zone": h.Zone} {
-		if value == "" {
-			continue
-		}
-		if all == nil {
-			all = map[string]string{}
-		}
-		all[name], all["@"+name] = value, value
-	}
-	return all
 }
 
 // busyPorts are ports that programs we know nothing of listen on: of the single ports all are looked at, of the others
