@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,13 +19,13 @@ import (
 // openDriver opens the machines for one term.
 func (p *schedulerPlan) openDriver(ctx context.Context) (driver.Driver, error) {
 	if p.driver == driverDocker {
-		return p.openDocker()
+		return p.openDocker() //nolint:contextcheck // it follows the daemons for as long as the driver lives
 	}
 	state, err := p.holdState(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d, err := p.openLocal(state)
+	d, err := p.openLocal(state) //nolint:contextcheck // what it starts lives as long as the driver
 	if err != nil {
 		return nil, errors.Join(err, state.Close())
 	}
@@ -75,7 +76,7 @@ func (p *schedulerPlan) openLocal(state *up.State) (*local.Driver, error) {
 	cfg.Env = map[string]string{"PGBATON_RUN_DIR": sockets}
 	maps.Copy(cfg.Env, p.local.Env)
 	for _, pattern := range []string{"patroni:*", "pgbaton:*"} {
-		cfg.Images = append(cfg.Images[:len(cfg.Images):len(cfg.Images)], local.Image{Pattern: pattern, Command: []string{program, "agent", agents}})
+		cfg.Images = append(slices.Clip(cfg.Images), local.Image{Pattern: pattern, Command: []string{program, "agent", agents}})
 	}
 	d, err := local.Open(cfg, p.log)
 	if err != nil {

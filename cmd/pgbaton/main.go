@@ -114,7 +114,7 @@ func operatorFile() string {
 }
 
 // newLog logs to standard error: for people on a terminal, one line of attributes elsewhere.
-func newLog(level slog.Level) *slog.Logger {
+func newLog(level slog.Leveler) *slog.Logger {
 	if terminal(os.Stderr) {
 		return slog.New(tint.NewTextHandler(os.Stderr, &tint.Options{Level: level, TimeFormat: time.TimeOnly + ".000"}))
 	}

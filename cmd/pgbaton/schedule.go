@@ -69,7 +69,7 @@ func (p *schedulerPlan) schedule(ctx context.Context, l net.Listener, kvstore kv
 	defer agents.Close()
 	s := run.New(run.Config{Secrets: p.secrets}, store.New(kvstore, p.prefix), nil, newMembers(agents), p.log)
 	campaign := lead.New(kvstore, lead.Config{Key: leaderKey(p.prefix), Address: p.address(l), Suspended: clock.Suspended}, p.log)
-	server := api.New(p.apiConfig(l), api.Backend{
+	server := api.New(p.apiConfig(l, s), api.Backend{
 		Scheduler: s, History: s, Tasks: s, Feed: s, Leadership: campaign, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s,
 	}, p.log)
 	p.screen.Say("scheduler", "Marathon's API on http://"+p.address(l)+", driver "+p.driver)
@@ -88,8 +88,11 @@ func (p *schedulerPlan) schedule(ctx context.Context, l net.Listener, kvstore kv
 	return group.Wait()
 }
 
-func (p *schedulerPlan) apiConfig(l net.Listener) api.Config {
-	return api.Config{Address: p.address(l), Version: build}
+func (p *schedulerPlan) apiConfig(l net.Listener, s *run.Scheduler) api.Config {
+	return api.Config{
+		Address: p.address(l), Version: build, FrameworkID: s.FrameworkID, User: p.login.user, Password: p.login.password,
+		AllowOrigins: p.origins, Concurrent: p.concurrent, Level: p.level,
+	}
 }
 
 // serveTerm schedules for as long as this process leads.

@@ -104,6 +104,7 @@ type schedulerPlan struct {
 	local     local.Config // of the local driver
 	docker    docker.Config
 	agentText []byte // the configuration file of its agents
+	level     *slog.LevelVar
 	log       *slog.Logger
 	screen    *up.Screen
 }
@@ -115,10 +116,12 @@ type login struct {
 }
 
 func (o schedulerOptions) plan(ctx context.Context, out io.Writer, env map[string]string) (schedulerPlan, error) {
-	p := schedulerPlan{schedulerOptions: o, log: slog.New(slog.DiscardHandler), screen: up.NewScreen(out)}
+	p := schedulerPlan{schedulerOptions: o, level: &slog.LevelVar{}, screen: up.NewScreen(out)}
+	p.level.Set(slog.LevelWarn)
 	if o.verbose {
-		p.log = newLog(slog.LevelInfo)
+		p.level.Set(slog.LevelInfo)
 	}
+	p.log = newLog(p.level)
 	for _, check := range []func() error{
 		p.checkDriver, p.checkAddresses, p.checkPrefix, p.checkRest,
 		func() error { return p.readEtcd(env) },
