@@ -69,9 +69,12 @@ func (p *schedulerPlan) schedule(ctx context.Context, l net.Listener, kvstore kv
 	defer agents.Close()
 	s := run.New(run.Config{Secrets: p.secrets}, store.New(kvstore, p.prefix), nil, newMembers(agents), p.log)
 	campaign := lead.New(kvstore, lead.Config{Key: leaderKey(p.prefix), Address: p.address(l), Suspended: clock.Suspended}, p.log)
-	server := api.New(p.apiConfig(l, s), api.Backend{
-		Scheduler: s, History: s, Tasks: s, Feed: s, Leadership: campaign, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s,
-	}, p.log)
+	parts := backend(s)
+	parts.Leadership = campaign
+	if p.driver == driverLocal {
+		parts.Hosts = s // the driver is opened with the lead and cannot be asked yet
+	}
+	server := api.New(p.apiConfig(l, s), parts, p.log)
 	p.screen.Say("scheduler", "Marathon's API on http://"+p.address(l)+", driver "+p.driver)
 
 	group, life := supervise.New(ctx)
@@ -93,6 +96,17 @@ func (p *schedulerPlan) apiConfig(l net.Listener, s *run.Scheduler) api.Config {
 		Address: p.address(l), Version: build, FrameworkID: s.FrameworkID, User: p.login.user, Password: p.login.password,
 		AllowOrigins: p.origins, Concurrent: p.concurrent, Level: p.level,
 	}
+}
+
+// backend is what the API serves of a scheduler.
+func backend(s *run.Scheduler) api.Backend {
+	b := api.Backend{
+		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Drains: s, Volumes: s, Groups: s, Loaded: s.Loaded,
+	}
+	if s.Switchable() {
+		b.Hosts = s
+	}
+	return b
 }
 
 // serveTerm schedules for as long as this process leads.
