@@ -150,6 +150,7 @@ func (s *schedulerField) short() []step {
 		{fault: s.scale(3), killed: true},
 		{fault: SetVariable("PGBATON_ROUND", "1"), killed: true},
 		{fault: SetImage("pgbaton:latest")},
+		{fault: Restart(), killed: true}, {fault: DrainHost()}, {fault: EndDrain(), killed: true},
 		{fault: s.lose(), killed: true},
 		{fault: StartHost()},
 		{fault: s.scale(1), killed: true},
@@ -166,8 +167,8 @@ func (s *schedulerField) all() []step {
 			image = "patroni:latest"
 		}
 		for _, f := range []Fault{
-			s.scale(5), s.scale(3), s.scale(1), s.scale(3), SetVariable("PGBATON_ROUND", fmt.Sprint(killed, s.rng.Int())), SetImage(image),
-			s.lose(), StartHost(),
+			s.scale(5), s.scale(3), s.scale(1), s.scale(3), Restart(), SetVariable("PGBATON_ROUND", fmt.Sprint(killed, s.rng.Int())), SetImage(image),
+			DrainHost(), EndDrain(), s.lose(), StartHost(),
 		} {
 			steps = append(steps, step{f, killed})
 		}
