@@ -82,9 +82,10 @@ func (v *view) gate(target Instance, why occasion, now time.Time) string {
 	return ""
 }
 
-// lone reports whether the member is all of its cluster: its end is an outage at any time.
+// lone reports whether the member is all of its cluster: its end is an outage at any time. One that another is to take the
+// place of has what that one needs first.
 func (v *view) lone(i Instance) bool {
-	return v.want <= 1 && len(v.others(i, Instance.Live)) == 0
+	return v.want <= 1 && (v.want == 0 || i.Goal == GoalRunning) && len(v.others(i, Instance.Live)) == 0
 }
 
 // busy says what is being done to the cluster at this moment.
@@ -164,7 +165,7 @@ func (v *view) tooFew(target Instance, left int, members map[app.InstanceID]Memb
 	if doubt != "" {
 		return ""
 	}
-	if l := members[leader.ID]; left < l.Synchronous && !l.Lenient {
+	if l := members[leader.ID]; max(left, 0) < l.Synchronous && !l.Lenient {
 		return fmt.Sprintf("commits wait for %s and only %s would be left", count(l.Synchronous, "standby"), count(max(left, 0), "standby"))
 	}
 	return ""

@@ -119,7 +119,7 @@ func (f *fleet) ask(id app.ID) {
 func (f *fleet) carryOut(a Action) {
 	switch a.(type) {
 	case Advance, Finish:
-	case Launch, Stop, SetGoal, Forget, Destroy, Handover:
+	case Launch, Stop, Withdraw, SetGoal, Forget, Destroy, Handover:
 		if len(f.state.Unconfirmed) > 0 {
 			f.t.Fatalf("something is done about an app of which not everything is known: %s", printAction(a))
 		}
@@ -136,6 +136,8 @@ func (f *fleet) carryOut(a Action) {
 				i.State = app.TaskKilling
 			}
 		})
+	case Withdraw:
+		f.edit(a.Instance, func(i *Instance) { i.Stopping = nil })
 	case SetGoal:
 		f.edit(a.Instance, func(i *Instance) { i.Goal = a.Goal })
 	case Handover:

@@ -210,15 +210,24 @@ func (p *planner) wake(t time.Time) {
 // insistAfter is how long after the end of its grace a stop may stay unanswered before it is asked for again.
 const insistAfter = 30 * time.Second
 
-// insist repeats stops that the driver has not answered in time.
+// insist repeats stops that the driver has not answered in time, and those from before the scheduler began, which may never
+// have been asked for. One of a member that still runs did not reach the driver: it is decided anew, for the gate that was
+// open then may be closed now.
 func (p *planner) insist(v view) {
 	for _, i := range v.instances {
 		if i.Stopping == nil {
 			continue
 		}
 		due := i.Stopping.At.Time().Add(i.Grace() + insistAfter)
-		if p.now.Before(due) {
+		if i.Stopping.At.Time().Before(p.state.Began) {
+			due = p.state.Began
+		}
+		switch {
+		case p.now.Before(due):
 			p.wake(due)
+			continue
+		case v.postgres && i.State == app.TaskRunning:
+			p.do(Withdraw{Instance: i.ID})
 			continue
 		}
 		p.do(Stop{Instance: i.ID, Goal: i.Goal, Led: i.Led, Cause: i.Stopping.Cause})

@@ -44,6 +44,9 @@ type Stop struct {
 	Cause    string
 }
 
+// Withdraw takes back a stop that never reached the driver, so that it is decided anew whether it may be.
+type Withdraw struct{ Instance app.InstanceID }
+
 // SetGoal changes the goal of an instance that has nothing to stop.
 type SetGoal struct {
 	Instance app.InstanceID
@@ -74,6 +77,7 @@ type Finish struct{ Deployment string }
 
 func (Launch) action()   {}
 func (Stop) action()     {}
+func (Withdraw) action() {}
 func (SetGoal) action()  {}
 func (Forget) action()   {}
 func (Destroy) action()  {}

@@ -31,10 +31,11 @@ func (p *planner) roll(v view, active []Instance) {
 		}
 	}
 	p.relaunchPlain(v, active) // an ended one takes up the new configuration
-	if !v.resident {
-		missing := min(v.want-len(renewed), v.room(highest, active))
-		p.launchNew(v, v.oneByOne(missing, len(renewed)-renewedHealthy))
+	missing := min(v.want-len(renewed), v.room(highest, active))
+	if v.resident { // the old ones keep their places
+		missing = v.want - len(active)
 	}
+	p.launchNew(v, v.oneByOne(missing, len(renewed)-renewedHealthy))
 	// Each renewed instance that is healthy releases an old one, also where the old ones are not well.
 	spare := max(healthy-lowest, len(old)-(v.want-renewedHealthy))
 	stopping := len(v.with(Instance.busyStopping))

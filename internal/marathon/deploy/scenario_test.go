@@ -26,7 +26,7 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 //	member     INSTANCE leader|streaming|replica|silent primary|standby lag=… state=…
 //	deployment ID Stop:/a;Restart:/b,Scale:/c step=1 at=-10s
 //	health     INSTANCE ok|bad|kill=…
-//	halted, down, draining, ready, unconfirmed, stranger, switchover
+//	halted, began, down, draining, ready, unconfirmed, stranger, switchover
 //
 // "next" prints the plan, "gate" the verdicts of the gate, "queue" what is to be launched.
 func TestScenarios(t *testing.T) {
@@ -83,6 +83,8 @@ func readState(t *testing.T, s *State, input string) {
 			s.Health[app.InstanceID(name)] = Health{Healthy: w.has("ok"), Kill: w.sentence("kill", "")}
 		case "halted":
 			s.Halted = newWords(t, []string{"at=" + name}).time("at", "").Time()
+		case "began":
+			s.Began = newWords(t, []string{"at=" + name}).time("at", "").Time()
 		case "down":
 			s.Down[name] = true
 		case "draining":
@@ -344,6 +346,8 @@ func printAction(a Action) string {
 			led = ", the leader"
 		}
 		return fmt.Sprintf("stop %s%s, then %s: %s", a.Instance, led, a.Goal, a.Cause)
+	case Withdraw:
+		return fmt.Sprintf("take back the stop of %s", a.Instance)
 	case SetGoal:
 		return fmt.Sprintf("let %s be %s", a.Instance, a.Goal)
 	case Forget:

@@ -28,6 +28,8 @@ type State struct {
 	Strangers map[app.ID][]app.TaskID
 	// Switchovers are the ones asked for and not answered, or refused a moment ago.
 	Switchovers map[app.ID]Switchover
+	// Began is when the scheduler has read its state: what was decided before may never have been carried out.
+	Began time.Time
 	// Halted is when everything was asked to stop for a while, definitions and goals untouched; zero when it was not.
 	Halted time.Time
 }

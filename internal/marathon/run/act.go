@@ -31,6 +31,10 @@ func (l *loop) carryOut(plan *deploy.Plan) bool {
 			launches = append(launches, a)
 		case deploy.Stop:
 			intents = append(intents, l.stop(a))
+		case deploy.Withdraw:
+			i := l.instances[a.Instance]
+			i.Stopping = nil
+			intents = append(intents, intent{instance: i})
 		case deploy.SetGoal:
 			i := l.instances[a.Instance]
 			i.Goal = a.Goal

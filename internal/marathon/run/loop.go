@@ -37,6 +37,7 @@ type loop struct {
 	stale      bool // the picture of the store may be wrong: read it again before anything else
 	subscribed bool
 	heard      bool      // the driver has answered what it was asked first
+	began      time.Time // when the state was read last
 	reconciled time.Time // when the driver was last asked about unconfirmed tasks
 	storeWhy   string    // why the store is out of reach, empty when it is not
 
@@ -132,8 +133,8 @@ func (l *loop) sleep() time.Duration { return max(0, time.Until(l.wake)) }
 // state is what a decision is made from.
 func (l *loop) state() deploy.State {
 	s := deploy.State{
-		Apps: l.defs.Apps, Roles: l.roles, Down: l.down, Unconfirmed: l.unconfirmed, Switchovers: l.switchovers, Halted: l.halted,
-		Health: l.health(), Draining: l.draining(), Ready: l.ready, Strangers: map[app.ID][]app.TaskID{},
+Apps: l.defs.Apps, Roles: l.roles, Down: l.down, Unconfirmed: l.unconfirmed, Switchovers: l.switchovers, Halted: l.halted,
+		Began: l.began, Health: l.health(), Draining: l.draining(), Ready: l.ready, Strangers: map[app.ID][]app.TaskID{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.instances)) {
 		s.Instances = append(s.Instances, l.instances[id])

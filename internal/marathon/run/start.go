@@ -62,7 +62,7 @@ func (l *loop) load() (bool, error) {
 			l.unconfirmed[i.ID] = true
 		}
 	}
-	l.reconciled = time.Time{}
+	l.reconciled, l.began = time.Time{}, time.Now()
 	return true, nil
 }
 
@@ -96,8 +96,7 @@ func (l *loop) subscribe() (bool, error) {
 }
 
 // confirm asks the driver about the tasks it has not spoken of, again and again, and waits until it has heard the answers
-// once. They are reports like all others. It also repeats the stops under way: the last scheduler may have died between
-// storing one and asking for it.
+// once. They are reports like all others.
 func (l *loop) confirm() bool {
 	if len(l.unconfirmed) == 0 && !l.reconciled.IsZero() {
 		return l.heard
@@ -119,11 +118,6 @@ func (l *loop) confirm() bool {
 	}
 	l.reconciled = time.Now()
 	l.wakeAt(l.reconciled.Add(askAgain))
-	for _, i := range l.instances {
-		if i.Stopping != nil {
-			l.kill(i)
-		}
-	}
 	return l.heard
 }
 

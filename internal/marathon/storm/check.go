@@ -11,8 +11,22 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/simulated"
 )
 
+// noteStops remembers the ends of tasks that are decided already, whenever they will be asked for.
+func (w *world) noteStops() {
+	for name := range definitions() {
+		for _, i := range w.instances(id(name)) {
+			if i.Stopping != nil {
+				w.mu.Lock()
+				w.asked[i.Task()] = true
+				w.mu.Unlock()
+			}
+		}
+	}
+}
+
 // check looks at the scheduler after an event.
 func (w *world) check() {
+	w.noteStops()
 	s := w.life.sched
 	if w.unsure || s.FrameworkID() == "" {
 		return // it knows nothing yet, or nobody knows what it should know
@@ -142,7 +156,8 @@ func (w *world) replaces(id app.ID) bool {
 }
 
 // checkFewest: the end of a healthy task of a plain app leaves as many healthy ones as its strategy wants. What counts is
-// what the scheduler can know: the store, in which the end of this one stands already.
+// what the scheduler can know: the store, in which the end of this one stands already. One that was decided long ago and is
+// asked for late is not looked at.
 func (w *world) checkFewest(task app.TaskID) {
 	a := task.Instance().App()
 	n := slices.IndexFunc(w.fleet.Running(), func(r simulated.Running) bool { return r.Task == task })

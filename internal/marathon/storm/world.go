@@ -171,6 +171,7 @@ func (w *world) crash() {
 
 func (w *world) restart() {
 	w.crash()
+	w.noteStops()
 	w.start()
 }
 
