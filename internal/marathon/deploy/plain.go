@@ -208,7 +208,7 @@ func (i Instance) since() app.Timestamp { return cmp.Or(i.StartedAt, i.StagedAt)
 
 func stateRank(i Instance) int {
 	switch {
-	case !i.Live():
+	case !i.Live(), i.Stopping != nil:
 		return 0
 	case i.Unreachable():
 		return 1

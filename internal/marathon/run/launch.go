@@ -103,7 +103,7 @@ func (l *loop) choose(fleet *place.Fleet, offers []place.Offer, def app.App, i d
 
 // claim is the intent to have a volume made.
 func (l *loop) claim(before, i deploy.Instance, def app.App, choice place.Choice) intent {
-	i.Goal, i.ReservedAt, i.Postgres = deploy.GoalRunning, app.At(time.Now()), def.IsPostgres()
+	i.Goal, i.ReservedAt, i.Version, i.Postgres = deploy.GoalRunning, app.At(time.Now()), def.Version, def.IsPostgres()
 	return intent{i, func() {
 		l.abandon(before, i.Host)
 		l.tell(Event{Kind: EventPlaced, App: i.App, Instance: i.ID, Host: i.Host, Text: choice.Why})

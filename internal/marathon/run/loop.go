@@ -133,7 +133,7 @@ func (l *loop) sleep() time.Duration { return max(0, time.Until(l.wake)) }
 // state is what a decision is made from.
 func (l *loop) state() deploy.State {
 	s := deploy.State{
-Apps: l.defs.Apps, Roles: l.roles, Down: l.down, Unconfirmed: l.unconfirmed, Switchovers: l.switchovers, Halted: l.halted,
+		Apps: l.defs.Apps, Roles: l.roles, Down: l.down, Unconfirmed: l.unconfirmed, Switchovers: l.switchovers, Halted: l.halted,
 		Began: l.began, Health: l.health(), Draining: l.draining(), Ready: l.ready, Strangers: map[app.ID][]app.TaskID{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.instances)) {

@@ -53,7 +53,8 @@ func (l *loop) storeVolume(v driver.VolumeChanged) bool {
 	case i.Goal == deploy.GoalWiped && i.DestroyedAt != 0:
 		i.Volume, i.Bound, i.DestroyedAt, i.ReservedAt = "", false, 0, 0
 	case i.ReservedAt != 0 && !i.Bound:
-		i.ReservedAt, i.Host, i.Message = 0, "", v.Why
+		// Like a task that ended too soon: the next try comes after a pause.
+		i.ReservedAt, i.Host, i.Message, i.Failures, i.EndedAt = 0, "", v.Why, i.Failures+1, app.At(time.Now())
 		l.tell(Event{Kind: EventWaiting, App: i.App, Instance: i.ID, Host: v.Volume.Host, Text: "the volume was not made: " + v.Why})
 	case i.Bound:
 		// The driver only says so unasked when the data are lost for certain: the instance begins anew, elsewhere.

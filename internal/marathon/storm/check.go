@@ -171,7 +171,7 @@ func (w *world) checkFewest(task app.TaskID) {
 	healthy, known := 0, false
 	for _, i := range w.instances(a) {
 		if i.Task() == task {
-			known = i.State == app.TaskRunning
+			known = i.State == app.TaskRunning && i.Goal != deploy.GoalWiped // which nothing makes good again
 			continue
 		}
 		if i.State == app.TaskRunning && i.Stopping == nil {

@@ -44,6 +44,10 @@ const applyTimeout = 20 * time.Second
 
 // apply makes a change as the API does, and remembers what was confirmed.
 func (w *world) apply(force bool, change func(map[app.ID]app.App) error) {
+	w.applyWith(app.ApplyOptions{Force: force}, change)
+}
+
+func (w *world) applyWith(o app.ApplyOptions, change func(map[app.ID]app.App) error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), applyTimeout)
 	defer cancel()
 	var after map[app.ID]app.App
@@ -53,7 +57,7 @@ func (w *world) apply(force bool, change func(map[app.ID]app.App) error) {
 		}
 		after = defs.Clone().Apps
 		return nil
-	}, app.ApplyOptions{Force: force})
+	}, o)
 	w.settleCall("apply", err)
 	if err == nil {
 		w.confirmed, w.unsure = after, false
@@ -67,7 +71,7 @@ var errNothing = errors.New("there is no such app")
 func (w *world) settleCall(what string, err error) {
 	_, locked := errors.AsType[*app.LockedError](err)
 	switch {
-	case err == nil, locked, errors.Is(err, errNothing):
+	case err == nil, locked, errors.Is(err, errNothing), errors.Is(err, app.ErrUnknownHost):
 	case errors.Is(err, app.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		w.unsure = true
 	default:
@@ -138,7 +142,7 @@ func (w *world) revise(e Event, change func(*app.App)) {
 }
 
 func (w *world) remove(e Event) {
-	w.apply(true, func(apps map[app.ID]app.App) error {
+	w.applyWith(app.ApplyOptions{Force: true, Wipe: e.has("wipe")}, func(apps map[app.ID]app.App) error {
 		if _, there := apps[id(e.arg(0))]; !there {
 			return errNothing
 		}
@@ -213,13 +217,15 @@ func (w *world) setDrain(host string, on bool) {
 	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), applyTimeout)
 	defer cancel()
+	w.mu.Lock()
+	delete(w.draining, host)
+	w.mu.Unlock()
 	err := d.Drain(ctx, host, on, "somebody asked for it")
 	w.settleCall("drain", err)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.draining, host)
 	if on && err == nil {
+		w.mu.Lock()
 		w.draining[host] = time.Now()
+		w.mu.Unlock()
 	}
 }
 

@@ -156,6 +156,21 @@ func (f *Fleet) reopen(t *task) {
 	}
 }
 
+// forget lets a cluster of which no data are left begin anew, as people do who remove what its agents remember of it.
+func (f *Fleet) forget(c *cluster) {
+	for _, v := range f.volumes {
+		if v.data && v.instance.App() == c.id {
+			return
+		}
+	}
+	c.initialized, c.leader = false, ""
+	for _, t := range f.members(c) {
+		if t.server == serverCloning && !c.initialized {
+			f.boot(t)
+		}
+	}
+}
+
 // members are the living tasks of a cluster, sorted by host.
 func (f *Fleet) members(c *cluster) []*task {
 	var list []*task

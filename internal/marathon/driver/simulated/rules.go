@@ -90,13 +90,14 @@ func (f *Fleet) checkDestroy(v *volume) {
 }
 
 // checkVictim looks at the first request to end a task. What a person forces is not looked at, nor the end of a whole
-// cluster but for its order.
+// cluster but for its order, nor what the scheduler was told is out of reach.
 func (f *Fleet) checkVictim(t *task) {
 	if t.server == serverNone {
 		return
 	}
 	c := f.cluster(t.spec.App.ID)
-	if kill := f.wanted(t.spec.Instance).Kill; kill != nil && kill.Force || !f.serves(c, t) {
+	i := f.wanted(t.spec.Instance)
+	if i.Kill != nil && i.Kill.Force || i.Unreachable() || !f.serves(c, t) {
 		return
 	}
 	f.checkLeader(c, t)

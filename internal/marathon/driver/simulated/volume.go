@@ -102,6 +102,9 @@ func (d *Driver) Destroy(ctx context.Context, asked driver.Volume) error {
 func (f *Fleet) dropVolume(v *volume) {
 	delete(f.volumes, v.id)
 	delete(v.host.volumes, v.id)
+	if v.data {
+		f.forget(f.cluster(v.instance.App()))
+	}
 }
 
 // AddVolume puts a volume on a host that no scheduler has asked for, as one of an older store is.
