@@ -58,6 +58,9 @@ func (t *tool) showApp(ctx context.Context, at, name, format string) error {
 	}
 	out, err := s.render(format)
 	t.printf("%s", out)
+	if cluster != nil && format == formatPretty {
+		t.printf("%s", gateNotes(*cluster))
+	}
 	return err
 }
 
@@ -87,7 +90,7 @@ func (a appAnswer) summary(queue []queueAnswer, c *app.Cluster) string {
 	if c != nil {
 		say("Leader", cmp.Or(c.Leader, c.Doubt, "nobody"))
 		say("Paused", yes(c.Paused))
-		if !c.Gate.Open {
+		if !c.Gate.Open && c.Gate.Why != "" {
 			say("Gate", "closed: "+c.Gate.Why)
 		}
 	}
@@ -183,13 +186,50 @@ func memberSheet(c app.Cluster) sheet {
 		if role != "" {
 			role = roleWords(role)
 		}
-		gate := "yes"
-		if !m.Gate.Open {
-			gate = "no: " + m.Gate.Why
-		}
-		s.add(m.Name, m.Host, role, cmp.Or(m.Server, stateWord(m.State)), timeline, lag, m.Address, gate, string(cmp.Or(m.Task, app.TaskID(m.Instance))))
+		s.add(m.Name, m.Host, role, memberState(m), timeline, lag, m.Address, mayStop(m), string(cmp.Or(m.Task, app.TaskID(m.Instance))))
 	}
 	return s
+}
+
+// dataOnly reports whether nothing is left of a member but its data, which wait for it.
+func dataOnly(m app.Member) bool { return m.State.Terminal() && m.Server == "" }
+
+func memberState(m app.Member) string {
+	if dataOnly(m) {
+		return "data kept"
+	}
+	return cmp.Or(m.Server, stateWord(m.State))
+}
+
+// mayStop is the gate's word about a member that runs.
+func mayStop(m app.Member) string {
+	switch {
+	case dataOnly(m):
+		return ""
+	case m.Gate.Open:
+		return "yes"
+	}
+	return "no"
+}
+
+// gateNotes say why members may not be stopped now, each reason once.
+func gateNotes(c app.Cluster) string {
+	var reasons []string
+	names := map[string][]string{}
+	for _, m := range c.Members {
+		if m.Gate.Open || m.Gate.Why == "" || dataOnly(m) {
+			continue
+		}
+		if names[m.Gate.Why] == nil {
+			reasons = append(reasons, m.Gate.Why)
+		}
+		names[m.Gate.Why] = append(names[m.Gate.Why], cmp.Or(m.Name, m.Host))
+	}
+	var b strings.Builder
+	for _, why := range reasons {
+		fmt.Fprintf(&b, " %s may not be stopped now: %s\n", strings.Join(names[why], ", "), why)
+	}
+	return b.String()
 }
 
 func (t *tool) appVersionsCommand(at *string) *cobra.Command {

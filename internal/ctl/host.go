@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -56,13 +57,21 @@ func (t *tool) listHosts(ctx context.Context, at, format string) error {
 	s := sheet{title: "Hosts", columns: []column{
 		{"Host", false}, {"Address", false}, {"State", false}, {"CPUs", true}, {"of", true}, {"Mem", true}, {"of", true}, {"Disk", true}, {"of", true}, {"Tasks", true},
 	}}
+	drained := slices.ContainsFunc(hosts, func(h app.HostStatus) bool { return h.Draining != "" })
+	if drained {
+		s.columns = append(s.columns, column{"Draining", false})
+	}
 	if format != formatPretty {
 		for i, name := range map[int]string{4: "CPUs total", 6: "Mem total", 8: "Disk total"} {
 			s.columns[i].title = name
 		}
 	}
 	for _, h := range hosts {
-		s.add(h.Name, h.Address, h.State, h.CPUs.Used, h.CPUs.Total, h.Mem.Used, h.Mem.Total, h.Disk.Used, h.Disk.Total, len(h.Tasks))
+		cells := []any{h.Name, h.Address, h.State, h.CPUs.Used, h.CPUs.Total, h.Mem.Used, h.Mem.Total, h.Disk.Used, h.Disk.Total, len(h.Tasks)}
+		if drained {
+			cells = append(cells, h.Draining)
+		}
+		s.add(cells...)
 	}
 	text, err := s.render(format)
 	t.printf("%s", text)

@@ -213,6 +213,8 @@ func refused(code int, text []byte) error {
 	switch {
 	case code == http.StatusUnauthorized:
 		r.text = "the scheduler asks for a login: set " + envMarathonLogin + "=user:password"
+	case code == http.StatusBadGateway || code == http.StatusServiceUnavailable:
+		r.text += ": when the scheduler that leads is gone another one takes over within seconds, so try again"
 	case len(r.deployments) > 0:
 		r.text = "locked by deployment " + strings.Join(r.deployments, ", ") +
 			": wait for it, undo it with app deployments --cancel " + r.deployments[0] + ", or put this in its place with --force"
