@@ -51,7 +51,7 @@ func laboratory() []string {
 		"kv/embedded/embeddedtest",
 		"haproxy/haproxytest",
 		"dcs/dcstest",
-		"marathon/driver/drivertest",
+		"marathon/driver/drivertest", "marathon/api/acceptance",
 		"marathon/driver/simulated",
 		"marathon/driver/docker/dockertest",
 		"marathon/storm",

@@ -17,7 +17,7 @@ type endpoint map[string]handler
 // serve finds the handler of a request and writes what it answers.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	a, err := s.dispatch(r)
+	a, err := s.dispatch(r) //nolint:contextcheck // handlers take the context of the request
 	if err != nil {
 		a = s.failure(r, err)
 	}

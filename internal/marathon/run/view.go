@@ -81,7 +81,26 @@ func (l *loop) task(i deploy.Instance) app.Task {
 		StartedAt: i.StartedAt, Version: i.Version, Region: i.Attributes["region"], Zone: i.Attributes["zone"],
 		Role: l.defs.Apps[i.App].Role, HealthCheckResults: l.probes[i.ID].results(), IPAddresses: addresses(i),
 	}
+	t.LocalVolumes = localVolumes(i, l.defs.Apps[i.App])
 	return t
+}
+
+// localVolumes are the persistent volumes a definition asks for, where the instance has them. Its one volume holds a folder
+// for each.
+func localVolumes(i deploy.Instance, def app.App) []app.LocalVolume {
+	if i.Volume == "" || def.Container == nil {
+		return nil
+	}
+	var volumes []app.LocalVolume
+	for _, v := range def.Container.Volumes {
+		if v.Persistent != nil {
+			volumes = append(volumes, app.LocalVolume{
+				RunSpecID: i.App, ContainerPath: v.ContainerPath, UUID: i.ID.UUID(),
+				PersistenceID: i.App.Safe() + "#" + v.ContainerPath + "#" + i.ID.UUID(),
+			})
+		}
+	}
+	return volumes
 }
 
 // FrameworkID is the id under which the driver knows the scheduler, empty before the first answer of the driver.

@@ -1,0 +1,107 @@
+package acceptance
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+)
+
+// Platform is a scheduler with machines below it. It has nothing to run yet.
+type Platform struct {
+	// URL is the root of the API, and Client reaches it.
+	URL    string
+	Client *http.Client
+	// Hosts are the names of the machines, at least three. Each has room for some small tasks.
+	Hosts []string
+	// Pass lets some time pass. Whatever has to happen in it has happened when it returns.
+	Pass func(d time.Duration)
+	// End ends a running task by itself, SetPassing decides whether it passes its health checks.
+	End        func(task app.TaskID, state app.TaskState, message string)
+	SetPassing func(task app.TaskID, passes bool)
+	// Lose takes a host off the network, Find brings it back.
+	Lose, Find func(host string)
+	// Leader is the instance that leads a PostgreSQL app, empty when none does.
+	Leader func(id app.ID) app.InstanceID
+}
+
+// Run holds a platform to everything. enter makes one and calls test with it, perhaps in a bubble of virtual time, and ends
+// it when test returns.
+func Run(t *testing.T, enter func(t *testing.T, test func(*testing.T, Platform))) {
+	t.Helper()
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			enter(t, func(t *testing.T, p Platform) { s.run(&session{T: t, p: p}) })
+		})
+	}
+}
+
+type scenario struct {
+	name string
+	run  func(*session)
+}
+
+// scenarios are all of them, in the order of the fact sheet.
+func scenarios() []scenario {
+	return []scenario{
+		{"WorkedExample", workedExample},
+		{"HeadersOnEveryAnswer", headersOnEveryAnswer},
+		{"PathsAsClientsSendThem", pathsAsClientsSendThem},
+		{"CompressedWhenAsked", compressedWhenAsked},
+		{"ErrorsOfBodies", errorsOfBodies},
+		{"ErrorsOfUnknownThings", errorsOfUnknownThings},
+		{"AppsPostConflict", appsPostConflict},
+		{"AppIsLockedByItsDeployment", appIsLockedByItsDeployment},
+		{"ContentTypeDoesNotMatter", contentTypeDoesNotMatter},
+		{"AppsCreateRunDelete", appsCreateRunDelete},
+		{"AppsListFilters", appsListFilters},
+		{"AppsEmbeds", appsEmbeds},
+		{"AppsPutCreates", appsPutCreates},
+		{"AppsPartialAndWholeUpdates", appsPartialAndWholeUpdates},
+		{"AppsListsOfUpdates", appsListsOfUpdates},
+		{"AppsPatchNeverCreates", appsPatchNeverCreates},
+		{"AppsNullsAreAbsent", appsNullsAreAbsent},
+		{"AppsScaleOrRestart", appsScaleOrRestart},
+		{"AppsRestart", appsRestart},
+		{"AppsVersionsAndRollback", appsVersionsAndRollback},
+		{"AppsBelowAGroup", appsBelowAGroup},
+		{"TasksLists", tasksLists},
+		{"TasksAsText", tasksAsText},
+		{"TasksKill", tasksKill},
+		{"TasksKillAndScale", tasksKillAndScale},
+		{"TasksKillAll", tasksKillAll},
+		{"TasksKillListed", tasksKillListed},
+		{"TasksKillThroughAMangledPath", tasksKillThroughAMangledPath},
+		{"TaskFailureIsShown", taskFailureIsShown},
+		{"HealthOfTasks", healthOfTasks},
+		{"DeploymentsShape", deploymentsShape},
+		{"DeploymentsRollback", deploymentsRollback},
+		{"DeploymentsAbandoned", deploymentsAbandoned},
+		{"DependenciesComeFirst", dependenciesComeFirst},
+		{"QueueSaysWhy", queueSaysWhy},
+		{"QueueDelay", queueDelay},
+		{"InfoAndLeader", infoAndLeader},
+		{"PingAndMetrics", pingAndMetrics},
+		{"PluginsAndPods", pluginsAndPods},
+		{"GroupsTree", groupsTree},
+		{"GroupsCreateUpdateDelete", groupsCreateUpdateDelete},
+		{"GroupsDryRunAndScale", groupsDryRunAndScale},
+		{"GroupsVersions", groupsVersions},
+		{"GroupsRefusals", groupsRefusals},
+		{"EventsNeedTheirAccept", eventsNeedTheirAccept},
+		{"EventsOfALife", eventsOfALife},
+		{"EventsFiltered", eventsFiltered},
+		{"EventsCompressed", eventsCompressed},
+		{"PostgresClusters", postgresClusters},
+		{"PostgresSwitchover", postgresSwitchover},
+		{"PostgresLabelsRestartNothing", postgresLabelsRestartNothing},
+		{"PostgresMajorIsRefused", postgresMajorIsRefused},
+		{"PostgresLeaderHandsOverFirst", postgresLeaderHandsOverFirst},
+		{"PostgresDataOutlivesItsApp", postgresDataOutlivesItsApp},
+		{"HostsAreDrained", hostsAreDrained},
+		{"HostsAreLostAndFound", hostsAreLostAndFound},
+		{"DeploymentsWaitForReadiness", deploymentsWaitForReadiness},
+		{"DeploymentsAreLimited", deploymentsAreLimited},
+	}
+}

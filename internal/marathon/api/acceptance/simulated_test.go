@@ -1,0 +1,122 @@
+package acceptance_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pgbaton/pgbaton/internal/kv/memory"
+	"github.com/pgbaton/pgbaton/internal/marathon/api"
+	"github.com/pgbaton/pgbaton/internal/marathon/api/acceptance"
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/simulated"
+	"github.com/pgbaton/pgbaton/internal/marathon/run"
+	"github.com/pgbaton/pgbaton/internal/marathon/store"
+)
+
+// TestSimulated holds the scheduler to everything, over machines in memory and in virtual time.
+func TestSimulated(t *testing.T) {
+	acceptance.Run(t, func(t *testing.T, test func(*testing.T, acceptance.Platform)) {
+		synctest.Test(t, func(t *testing.T) {
+			p, end := platform(t)
+			defer end()
+			test(t, p)
+		})
+	})
+}
+
+const prefix = "/acceptance/"
+
+// platform is a scheduler with its API on pipes.
+func platform(t *testing.T) (p acceptance.Platform, end func()) {
+	t.Helper()
+	root := memory.New()
+	fleet := simulated.New(simulated.Config{
+		Behaviour: func(driver.Spec, simulated.Files) simulated.Behaviour {
+			return simulated.Behaviour{Starts: 500 * time.Millisecond, Stops: 200 * time.Millisecond}
+		},
+		Hosts: simulated.Hosts(4), Store: simulated.StoreIn(root, prefix),
+		Broken:   func(rule simulated.Rule, text string) { t.Errorf("%s: %s", rule, text) },
+		Postgres: simulated.Pace{Bootstrap: 2 * time.Second, Clone: 3 * time.Second, Recover: time.Second, Lease: 3 * time.Second, Switchover: 300 * time.Millisecond},
+	})
+	log := slog.New(slog.DiscardHandler)
+	db, conn := root.Client(), fleet.Open()
+	s := run.New(run.Config{Dial: fleet.Dial}, store.New(db, prefix), conn, fleet.Members(), log)
+	server := api.New(api.Config{Address: "127.0.0.1:8080", Version: "test", FrameworkID: s.FrameworkID}, api.Backend{
+		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s, Groups: s, Loaded: s.Loaded,
+	}, log)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	l := listenPipes()
+	var life sync.WaitGroup
+	var failed [2]error
+	life.Go(func() { failed[0] = s.Run(ctx) })
+	life.Go(func() { failed[1] = server.Serve(ctx, l) })
+	transport := &http.Transport{DialContext: l.dial, DisableCompression: true}
+	synctest.Wait()
+	p = acceptance.Platform{
+		URL: "http://127.0.0.1:8080", Client: &http.Client{Transport: transport}, Hosts: []string{"node1", "node2", "node3", "node4"},
+		Pass: func(d time.Duration) {
+			time.Sleep(d)
+			synctest.Wait()
+		},
+		End: fleet.End, SetPassing: fleet.SetPassing,
+		Lose: func(host string) { _ = fleet.Cut(host) }, Find: func(host string) { _ = fleet.Heal(host) },
+		Leader: func(id app.ID) app.InstanceID {
+			leader, _ := fleet.Leader(id)
+			return leader
+		},
+	}
+	return p, func() {
+		transport.CloseIdleConnections()
+		cancel(errors.New("the test is over"))
+		life.Wait()
+		if err := errors.Join(failed[0], failed[1], conn.Close(), db.Close(), root.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// pipes is a listener whose connections are pipes.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func listenPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+// Accept implements net.Listener.
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case p.conns <- server:
+		return client, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
