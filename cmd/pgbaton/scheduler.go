@@ -39,6 +39,11 @@ type schedulerOptions struct {
 
 func schedulerCommand() *cobra.Command {
 	var o schedulerOptions
+	return schedulerFlags(&o)
+}
+
+// schedulerFlags is the command that keeps what is typed in o.
+func schedulerFlags(o *schedulerOptions) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "scheduler",
 		Short: "Run apps through Marathon's API, and look after the databases among them",
@@ -56,7 +61,7 @@ as by its own programs: DOCKER_HOST and DOCKER_CERT_PATH, or for each host in th
   pgbaton scheduler --dcs 127.0.0.1:2379 --hosts hosts.yml --images 'worker:*=/opt/worker --verbose'
   pgbaton scheduler -c postgres0.yml --secrets /etc/pgbaton/secrets --http-credentials /etc/pgbaton/login`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runScheduler(cmd.Context(), cmd.OutOrStdout(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runScheduler(cmd.Context(), cmd.OutOrStdout(), *o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.driver, "driver", driverLocal, "where tasks run: local (processes of this machine) or docker")
