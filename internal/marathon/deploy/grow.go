@@ -9,8 +9,10 @@ import (
 )
 
 // grow launches more members: first those that have a volume to return to, the old leader before the others, then the
-// one that was stopped last, for its data is the newest. New members have to copy everything. One that was given up and is
-// not stopped yet simply stays, the leader before the others.
+// one that was stopped last, for its data is the newest. New members have to copy everything, so of a cluster that was
+// stopped as a whole somebody has to return before any are made: there would be nobody to copy from.
+//
+// One that was given up and is not stopped yet simply stays, the leader before the others.
 func (p *planner) grow(v view, missing int) {
 	stay := v.with(func(i Instance) bool {
 		return i.Goal == GoalSuspended && i.Live() && i.Stopping == nil && !i.Unreachable() && !v.draining(i)
@@ -21,9 +23,15 @@ func (p *planner) grow(v view, missing int) {
 		missing--
 	}
 	p.queued(v, missing, app.At(v.since), time.Time{})
-	back := v.with(func(i Instance) bool {
-		return i.Goal == GoalSuspended && !i.Live() && i.Stopping == nil && !v.state.Down[i.Host] && !v.draining(i)
-	})
+	suspended := v.with(func(i Instance) bool { return i.Goal == GoalSuspended && !i.Live() && i.Stopping == nil })
+	stuck := func(i Instance) bool { return v.state.Down[i.Host] || v.draining(i) }
+	back := slices.DeleteFunc(slices.Clone(suspended), stuck)
+	if away := slices.DeleteFunc(slices.Clone(suspended), func(i Instance) bool { return !stuck(i) }); !v.hasSource() && len(away) > 0 {
+		if led := slices.ContainsFunc(away, func(i Instance) bool { return i.Led }); led || len(back) == 0 {
+			p.wait(v.id, "", "no member runs, and those that have the newest data cannot be launched now: "+names(away))
+			return
+		}
+	}
 	slices.SortStableFunc(back, func(a, b Instance) int {
 		return cmp.Or(ledFirst(a, b), cmp.Compare(b.EndedAt, a.EndedAt))
 	})
@@ -32,6 +40,13 @@ func (p *planner) grow(v view, missing int) {
 		missing--
 	}
 	for range missing {
-		p.do(Launch{App: v.id, Instance: app.InstanceID("")})
+		p.do(Launch{App: v.id})
 	}
+}
+
+// hasSource reports whether a member lives, or will again, from which others can copy.
+func (v *view) hasSource() bool {
+	return slices.ContainsFunc(v.instances, func(i Instance) bool {
+		return i.Live() && !i.Unreachable() || i.Goal == GoalRunning && i.Incarnation > 0
+	})
 }

@@ -52,7 +52,8 @@ type Instance struct {
 	AgentPort    int  `json:"agentPort,omitempty"` // host port of the agent's REST API, 0 when it has none
 	GraceSeconds int  `json:"graceSeconds"`
 
-	// Kill is a request of a person to end the task, until the end is under way.
+	// Kill is a request of a person to end the task, until it has ended; of an instance that is to lose its volume, until
+	// that is gone.
 	Kill *Kill `json:"kill,omitempty"`
 	// Stopping is set before the driver is asked to end the task, and cleared when the driver says that it has ended.
 	Stopping *Stopping `json:"stopping,omitempty"`

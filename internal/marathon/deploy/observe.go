@@ -57,7 +57,10 @@ func observeLive(i Instance, r Report, now app.Timestamp) Instance {
 
 func observeEnd(i Instance, r Report, now app.Timestamp) Instance {
 	if i.Live() {
-		i.State, i.Message, i.EndedAt, i.Kill = r.State, r.Message, now, nil
+		i.State, i.Message, i.EndedAt = r.State, r.Message, now
+		if i.Goal != GoalWiped { // else its force counts until the volume is gone
+			i.Kill = nil
+		}
 	}
 	switch {
 	case i.Stopping != nil:

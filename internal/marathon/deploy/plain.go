@@ -24,8 +24,10 @@ func (p *planner) plain(v view) {
 	p.killPlain(v)
 	p.stopUnhealthy(v)
 	active := p.active(v)
-	if v.held {
-		v.want = len(active) // neither more nor fewer before its turn
+	if v.held { // neither more nor fewer, and nobody moves, before its turn
+		p.relaunchPlain(v, active)
+		p.waitForTurn(v, active)
+		return
 	}
 	switch {
 	case v.want > 0 && slices.ContainsFunc(active, v.stale):
@@ -44,6 +46,15 @@ func (p *planner) plain(v view) {
 		missing = min(missing, v.room(highest, active))
 	}
 	p.launchNew(v, missing)
+}
+
+// waitForTurn says why instances do not leave a host that is to become empty.
+func (p *planner) waitForTurn(v view, active []Instance) {
+	for _, i := range active {
+		if i.running() && v.draining(i) {
+			p.wait(v.id, i.ID, v.drainCause(i)+"; it moves when the turn of its app in the deployment has come")
+		}
+	}
 }
 
 // clearGone forgets instances that are gone and stops those that are not yet.

@@ -14,7 +14,7 @@ func (v *view) stale(i Instance) bool {
 // fewer healthy ones than minimumHealthCapacity, never more in all than maximumOverCapacity allows.
 func (p *planner) roll(v view, active []Instance) {
 	lowest, highest := rollBounds(v)
-	var old, renewed []Instance
+	var old, renewed []Instance // of the old ones those that can be stopped
 	healthy, renewedHealthy := 0, 0
 	for _, i := range active {
 		good := v.healthy(i) && (v.stale(i) || v.ready(i))
@@ -22,7 +22,9 @@ func (p *planner) roll(v view, active []Instance) {
 			healthy++
 		}
 		if v.stale(i) {
-			old = append(old, i)
+			if i.Live() && i.Stopping == nil && !i.Unreachable() {
+				old = append(old, i)
+			}
 			continue
 		}
 		renewed = append(renewed, i)
@@ -30,12 +32,16 @@ func (p *planner) roll(v view, active []Instance) {
 			renewedHealthy++
 		}
 	}
+	active, renewed = p.dropEnded(v, active, renewed, highest)
 	p.relaunchPlain(v, active) // an ended one takes up the new configuration
 	missing := min(v.want-len(renewed), v.room(highest, active))
 	if v.resident { // the old ones keep their places
 		missing = v.want - len(active)
 	}
-	p.launchNew(v, v.oneByOne(missing, len(renewed)-renewedHealthy))
+	if len(active) >= v.want {
+		missing = v.oneByOne(missing, len(renewed)-renewedHealthy)
+	}
+	p.launchNew(v, missing)
 	// Each renewed instance that is healthy releases an old one, also where the old ones are not well.
 	spare := max(healthy-lowest, len(old)-(v.want-renewedHealthy))
 	stopping := len(v.with(Instance.busyStopping))
@@ -47,6 +53,32 @@ func (p *planner) roll(v view, active []Instance) {
 			p.wait(v.id, i.ID, v.drainCause(i)+"; it moves when the others can do without it")
 		}
 	}
+}
+
+// dropEnded gives up instances whose tasks have ended and whose places are taken: by enough renewed ones, or because the
+// strategy has room for fewer. It returns those that stay and, of them, those that have the new configuration or take it up
+// now.
+func (p *planner) dropEnded(v view, active, renewed []Instance, highest int) (stay, current []Instance) {
+	if v.resident {
+		return active, renewed
+	}
+	current = slices.Clone(renewed)
+	surplus := len(active) - highest
+	for _, i := range active {
+		over := surplus > 0 || len(current) >= v.want && v.stale(i)
+		switch {
+		case i.Live() || i.Stopping != nil:
+		case over:
+			surplus--
+			p.release(v, i, "")
+			current = slices.DeleteFunc(current, func(x Instance) bool { return x.ID == i.ID })
+			continue
+		case v.stale(i):
+			current = append(current, i)
+		}
+		stay = append(stay, i)
+	}
+	return stay, current
 }
 
 // oneByOne is n where a deployment replaces instances. Where only hosts are to become empty, instances move one at a time:
@@ -105,8 +137,7 @@ func (v *view) room(highest int, active []Instance) int {
 // spare. Where each has a volume of its own and none can
 // be spared, an unhealthy one still can, once everything renewed so far is well.
 func (p *planner) rollVictims(v view, old, renewed []Instance, spare, healthy int) []Instance {
-	candidates := slices.DeleteFunc(slices.Clone(old), func(i Instance) bool { return !i.Live() || i.Stopping != nil || i.Unreachable() })
-	order := plainVictims(v, candidates)
+	order := plainVictims(v, old)
 	unwell := func(i Instance) bool { return !v.healthy(i) }
 	slices.SortStableFunc(order, func(a, b Instance) int { return boolFirst(unwell(a), unwell(b)) })
 	if spare < 1 && v.resident && len(order) > 0 && unwell(order[0]) && !slices.ContainsFunc(renewed, unwell) && !v.anyStopping() {
