@@ -135,11 +135,11 @@ func (p *planner) release(v view, i Instance, cause string) {
 	if v.resident {
 		goal = givenUp(i)
 	}
-	if i.Live() {
+	if i.Live() && i.Stopping == nil {
 		p.stop(v, i, goal, cause)
 		return
 	}
-	p.do(SetGoal{Instance: i.ID, Goal: goal})
+	p.do(SetGoal{Instance: i.ID, Goal: goal}) // what ends already does not have to be asked again
 }
 
 // relaunchPlain launches ended instances again. As in Marathon one pause holds for all of the app.
