@@ -332,12 +332,17 @@ func attend(t *testing.T, f *mixedField, name string, files map[string]string, l
 	})
 }
 
-// inTime tries until something is right; its error says what was wrong last.
 func (f *mixedField) inTime(ctx context.Context, try func(context.Context) error) error {
+	return inTime(ctx, try)
+}
+
+// inTime tries until something is right; its error says what was wrong last.
+func inTime(ctx context.Context, try func(context.Context) error) error {
 	limited, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("too long"))
 	defer cancel()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	var last error
 	for {
 		one, cancel := context.WithTimeout(limited, answerWithin)
 		err := try(one)
@@ -345,10 +350,13 @@ func (f *mixedField) inTime(ctx context.Context, try func(context.Context) error
 		if err == nil {
 			return nil
 		}
+		if last == nil || limited.Err() == nil { // the end of the time says nothing
+			last = err
+		}
 		select {
 		case <-ticker.C:
 		case <-limited.Done():
-			return err
+			return last
 		}
 	}
 }
