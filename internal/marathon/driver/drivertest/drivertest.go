@@ -71,6 +71,7 @@ type session struct {
 	framework string
 	driver.Driver
 	launched []driver.Spec
+	kept     []driver.Event    // that nobody has waited for yet
 	volumes  map[string]string // those that were made, each with its host
 }
 
@@ -131,11 +132,28 @@ func definition(image, cmd string) app.App {
 	return a
 }
 
+// offers are those there are; platforms that are slow to make them say so with OffersChanged.
 func (s *session) offers() []place.Offer {
 	s.t.Helper()
-	offers, err := s.Offers(s.t.Context())
-	if err != nil || len(offers) == 0 {
-		s.t.Fatalf("offers: %v, %v", offers, err)
+	return s.offersWhen(func(offers []place.Offer) bool { return len(offers) > 0 })
+}
+
+// offersWhen waits for offers of which something holds.
+func (s *session) offersWhen(good func([]place.Offer) bool) []place.Offer {
+	s.t.Helper()
+	var offers []place.Offer
+	look := func(driver.Event) bool {
+		var err error
+		if offers, err = s.Offers(s.t.Context()); err != nil {
+			s.t.Fatalf("offers: %v", err)
+		}
+		return good(offers)
+	}
+	if !look(nil) {
+		s.awaitEvent(func(e driver.Event) bool {
+			_, changed := e.(driver.OffersChanged)
+			return changed && look(e)
+		})
 	}
 	return offers
 }
@@ -157,9 +175,7 @@ func (s *session) launch(spec driver.Spec) driver.Spec {
 func (s *session) await(task app.TaskID, state app.TaskState) driver.Status {
 	s.t.Helper()
 	status := s.awaitStatus(task, func(got app.TaskState) bool { return got == state })
-	if err := s.Ack(s.t.Context(), status); err != nil {
-		s.t.Fatalf("acknowledge: %v", err)
-	}
+	s.ack(status)
 	return status
 }
 
@@ -172,25 +188,42 @@ func (s *session) awaitStatus(task app.TaskID, want func(app.TaskState) bool) dr
 			return false
 		}
 		last = changed.Status
-		return want(last.State)
+		if want(last.State) {
+			return true
+		}
+		s.ack(last) // platforms may keep the next until this one is settled
+		return false
 	})
 	return last
 }
 
+func (s *session) ack(status driver.Status) {
+	s.t.Helper()
+	if err := s.Ack(s.t.Context(), status); err != nil {
+		s.t.Fatalf("acknowledge: %v", err)
+	}
+}
+
+// awaitEvent waits for an event. Those that come before it are kept for who waits for them.
 func (s *session) awaitEvent(want func(driver.Event) bool) {
 	s.t.Helper()
+	for i, e := range s.kept {
+		if want(e) {
+			s.kept = slices.Delete(s.kept, i, i+1)
+			return
+		}
+	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	var seen []driver.Event
 	for {
 		select {
 		case e := <-s.Events():
-			seen = append(seen, e)
 			if want(e) {
 				return
 			}
+			s.kept = append(s.kept, e)
 		case <-ctx.Done():
-			s.t.Fatalf("what was waited for did not happen, but %v", seen)
+			s.t.Fatalf("what was waited for did not happen, but %v", s.kept)
 		}
 	}
 }
