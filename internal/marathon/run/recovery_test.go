@@ -216,7 +216,7 @@ func TestStateOfANewerProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := memory.New()
 		defer func() { _ = db.Close() }()
-		if _, err := db.Put(t.Context(), prefix+"header", `{"schema": 2}`, kv.Always(), 0); err != nil {
+		if _, err := db.Put(t.Context(), prefix+"header", `{"schema": 99}`, kv.Always(), 0); err != nil {
 			t.Fatal(err)
 		}
 		m := newMachines(t, db)
