@@ -66,14 +66,15 @@ func (d *Driver) check(t *task) {
 	t.endChecks = end
 	tallies := make([]tally, len(t.rec.Checks))
 	for i, c := range t.rec.Checks {
-		d.work.Go(func() { d.repeat(ctx, t, c, func(err error) { d.felt(t, c, tallies, i, err) }) })
+		p := &prober{daemon: t.daemon, container: t.container, check: c, address: d.target(t, c)}
+		d.work.Go(func() { p.repeat(ctx, func(err error) { d.felt(t, c, tallies, i, err) }) })
 	}
 }
 
 // repeat runs one check until the task ends.
-func (d *Driver) repeat(ctx context.Context, t *task, c check, result func(error)) {
-	p := &prober{daemon: t.daemon, container: t.container, check: c, address: d.target(t, c)}
-	timer := time.NewTimer(time.Duration(c.Definition.DelaySeconds) * time.Second)
+func (p *prober) repeat(ctx context.Context, result func(error)) {
+	check := p.check.Definition
+	timer := time.NewTimer(time.Duration(check.DelaySeconds) * time.Second)
 	defer timer.Stop()
 	for {
 		select {
@@ -81,8 +82,8 @@ func (d *Driver) repeat(ctx context.Context, t *task, c check, result func(error
 			return
 		case <-timer.C:
 		}
-		timer.Reset(c.Definition.Interval())
-		one, cancel := context.WithTimeout(ctx, c.Definition.Timeout())
+		timer.Reset(check.Interval())
+		one, cancel := context.WithTimeout(ctx, check.Timeout())
 		err := p.probe(one)
 		cancel()
 		if ctx.Err() == nil {

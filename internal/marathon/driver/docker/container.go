@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,7 +172,7 @@ func publish(s *settings, h Host, p app.Port, hostPort int) error {
 	if h.Bind != "" {
 		bind = netip.MustParseAddr(h.Bind) // validated with the configuration
 	}
-	for protocol := range strings.SplitSeq(cmpOr(p.Protocol, "tcp"), ",") {
+	for protocol := range strings.SplitSeq(cmp.Or(p.Protocol, "tcp"), ",") {
 		port, err := network.ParsePort(strconv.Itoa(number) + "/" + protocol)
 		if err != nil {
 			return fmt.Errorf("container port %d: %w", number, err)
@@ -194,6 +195,10 @@ func (d *Driver) mount(ctx context.Context, l *launch, declared []string) error 
 	}
 	if l.spec.Volume == "" {
 		targets = nil
+	}
+	if l.create.host.ReadonlyRootfs && !slices.ContainsFunc(l.create.host.Mounts, func(m mount.Mount) bool { return m.Target == sandbox }) {
+		// A volume without a name, which goes with the container.
+		l.create.host.Mounts = append(l.create.host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: sandbox})
 	}
 	for _, target := range targets {
 		labels := map[string]string{labelFramework: l.task.framework, labelPartOf: l.spec.Volume, labelInstance: string(l.spec.Instance)}
@@ -218,7 +223,7 @@ func claimed(a app.App, target string) bool {
 
 // mountOther mounts a folder of the host or an external volume.
 func mountOther(s *settings, v app.Volume) error {
-	target, mode := inside(v.ContainerPath), strings.ToLower(cmpOr(v.Mode, "RW"))
+	target, mode := inside(v.ContainerPath), strings.ToLower(cmp.Or(v.Mode, "RW"))
 	switch {
 	case v.HostPath != "" && !path.IsAbs(v.HostPath):
 		return fmt.Errorf("hostPath %q is not absolute", v.HostPath)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,6 +31,8 @@ type daemon struct {
 	cfg    Daemon
 	api    *client.Client
 	looked chan struct{} // closed when it was looked at for the first time, or did not answer
+	// order is held while one container is looked at or removed: what was seen before a removal must not count after it.
+	order sync.Mutex
 
 	up        bool
 	total     machine

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,16 +140,23 @@ func (d *Driver) bring(ctx context.Context, l launch) {
 		err = d.startFailure(l, err)
 	}
 	d.mu.Lock()
-	l.task.launching, l.task.container = false, id
+	l.task.container = id
+	if err == nil {
+		l.task.launching = false
+	}
 	killed := !l.task.killBy.IsZero()
 	d.mu.Unlock()
-	if err != nil {
-		d.settle(l, id, err, killed) //nolint:contextcheck // a launch that was abandoned is cleaned up all the same
-		return
-	}
-	d.report("look at container", d.refreshSoon(l.daemon, id)) //nolint:contextcheck // as above
-	if killed {
-		d.stop(l.task)
+	known, definite := errors.AsType[*failure](err)
+	switch {
+	case err == nil:
+		d.report("look at container", d.refreshSoon(l.daemon, id)) //nolint:contextcheck // the launch may have been abandoned
+	case d.life.Err() != nil:
+	case killed:
+		d.giveUp(l, id, app.TaskKilled, "stopped before it began") //nolint:contextcheck // as above
+	case definite:
+		d.giveUp(l, id, known.state, oneLine(known.Error())) //nolint:contextcheck // as above
+	default:
+		d.findOut(l, id, err) //nolint:contextcheck // as above
 	}
 }
 
@@ -158,34 +166,29 @@ func (d *Driver) refreshSoon(m *daemon, id string) error {
 	return d.refresh(ctx, m, id)
 }
 
-// settle ends a launch that came to nothing. Where the daemon did not say so the next look at it does.
-func (d *Driver) settle(l launch, id string, err error, killed bool) {
-	known, definite := errors.AsType[*failure](err)
-	if d.life.Err() != nil {
-		return
-	}
-	if !definite && !killed {
-		d.log.Warn("nobody knows whether a container was started", slog.String("task", string(l.spec.Task)), slog.Any("err", err))
-		if again := d.refreshSoon(l.daemon, cmpOr(id, l.task.rec.container())); again == nil {
-			d.unmade(l.task)
-		}
-		return
-	}
+// giveUp ends a launch that came to nothing, and removes what it made before anybody else looks at that.
+func (d *Driver) giveUp(l launch, id string, state app.TaskState, why string) {
 	ctx, cancel := context.WithTimeout(d.life, requestTimeout)
 	defer cancel()
-	if removed := d.removeOwn(ctx, l, id); removed != nil {
-		d.report("remove container", removed, slog.String("task", string(l.spec.Task)))
-		return // seen again with the daemon
-	}
+	err := d.removeOwn(ctx, l, id)
+	d.report("remove container", err, slog.String("task", string(l.spec.Task)))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l.task.container = ""
-	switch {
-	case l.task.state.Terminal():
-	case killed:
-		d.change(l.task, app.TaskKilled, "stopped before it began", time.Time{})
-	default:
-		d.change(l.task, known.state, oneLine(known.Error()), time.Time{})
+	l.task.launching = false
+	if err == nil && !l.task.state.Terminal() {
+		l.task.container = ""
+		d.change(l.task, state, why, time.Time{})
+	}
+}
+
+// findOut looks for what became of a launch that the daemon did not answer. If it cannot be asked, the next look at it tells.
+func (d *Driver) findOut(l launch, id string, cause error) {
+	d.log.Warn("nobody knows whether a container was started", slog.String("task", string(l.spec.Task)), slog.Any("err", cause))
+	d.mu.Lock()
+	l.task.launching = false
+	d.mu.Unlock()
+	if d.refreshSoon(l.daemon, cmp.Or(id, l.task.rec.container())) == nil {
+		d.unmade(l.task)
 	}
 }
 
@@ -230,11 +233,11 @@ func (d *Driver) make(ctx context.Context, l launch) (string, error) {
 	if err != nil {
 		return id, err
 	}
-	files, err := sandboxFiles(ctx, l.spec)
+	files, err := sandboxFiles(l.spec, l.create.host.ReadonlyRootfs)
 	if err != nil {
 		return id, failed(app.TaskFailed, "%w", err)
 	}
-	if _, err := l.daemon.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: files}); err != nil {
+	if _, err := l.daemon.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: files.root, Content: &files.body}); err != nil {
 		return id, failure4xx(app.TaskFailed, "fill the sandbox", err)
 	}
 	return id, nil
@@ -370,11 +373,4 @@ func answered(err error) bool {
 		}
 	}
 	return false
-}
-
-func cmpOr(id, name string) string {
-	if id != "" {
-		return id
-	}
-	return name
 }

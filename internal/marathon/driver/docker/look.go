@@ -30,30 +30,29 @@ func (d *Driver) look(ctx context.Context, m *daemon) error {
 	if err := d.lookAtStrangers(ctx, m); err != nil {
 		return err
 	}
+	expected := d.expected(m)
 	list, err := m.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labelRecord)})
 	if err != nil {
 		return err
 	}
+	d.mu.Lock()
+	m.total, m.up = total, true
+	d.mu.Unlock()
 	there := map[string]bool{}
 	for _, c := range list.Items {
 		there[c.ID] = true
-	}
-	d.mu.Lock()
-	m.total, m.up = total, true
-	lost := d.notAmong(m, there)
-	d.mu.Unlock()
-	for _, c := range list.Items {
 		if err := d.refresh(ctx, m, c.ID); err != nil {
 			return err
 		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, t := range lost {
-		d.change(t, app.TaskGone, "its container is not on host "+t.rec.Host+" any more", time.Time{})
-	}
-	for _, t := range d.tasks {
-		if t.daemon == m && !t.state.Terminal() && !t.killBy.IsZero() && t.container != "" {
+	for _, t := range expected {
+		switch {
+		case t.state.Terminal():
+		case !there[t.container]:
+			d.change(t, app.TaskGone, "its container is not on host "+t.rec.Host+" any more", time.Time{})
+		case t.state == app.TaskKilling:
 			d.work.Go(func() { d.stop(t) }) // the daemon may have forgotten what was asked of it
 		}
 	}
@@ -62,15 +61,17 @@ func (d *Driver) look(ctx context.Context, m *daemon) error {
 	return nil
 }
 
-// notAmong are the living tasks of a daemon that has no container for them, while nobody is making one.
-func (d *Driver) notAmong(m *daemon, there map[string]bool) []*task {
-	var lost []*task
+// expected are the living tasks of a daemon for which there must be a container: those that nobody is making one for.
+func (d *Driver) expected(m *daemon) []*task {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []*task
 	for _, t := range d.tasks {
-		if t.daemon == m && !t.launching && !t.state.Terminal() && !there[t.container] {
-			lost = append(lost, t)
+		if t.daemon == m && !t.launching && !t.state.Terminal() {
+			all = append(all, t)
 		}
 	}
-	return lost
+	return all
 }
 
 // lookAtStrangers learns which host ports the containers of others have.
@@ -97,6 +98,8 @@ func (d *Driver) lookAtStrangers(ctx context.Context, m *daemon) error {
 
 // refresh looks at one container of ours and draws the consequences.
 func (d *Driver) refresh(ctx context.Context, m *daemon, id string) error {
+	m.order.Lock()
+	defer m.order.Unlock()
 	seen, err := m.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if errdefs.IsNotFound(err) {
 		d.containerGone(id)
@@ -166,19 +169,23 @@ func (d *Driver) runs(m *daemon, rec record, c container.InspectResponse) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := d.known(m, rec, c)
-	switch {
-	case t.state.Terminal():
+	if t.state.Terminal() {
 		// Somebody started it again by hand. Another task may be on its way to take its place.
 		d.log.Warn("a container that had ended was started again by somebody and is stopped", slog.String("container", c.Name))
 		d.work.Go(func() { d.report("kill container", d.remove(d.life, m, c.ID), slog.String("container", c.Name)) })
 		return
-	case t.state == app.TaskRunning || t.state == app.TaskKilling:
-		d.emit(t)
-		return
 	}
-	t.addresses = addresses(c)
-	d.change(t, app.TaskRunning, "", moment(c.State.StartedAt))
-	d.check(t)
+	if t.state == app.TaskStaging {
+		t.addresses = addresses(c)
+		d.change(t, app.TaskRunning, "", moment(c.State.StartedAt))
+		d.check(t)
+	} else {
+		d.emit(t)
+	}
+	if !t.killBy.IsZero() && t.state == app.TaskRunning { // asked for while it was on its way, or out of reach
+		d.change(t, app.TaskKilling, "", time.Time{})
+		d.work.Go(func() { d.stop(t) })
+	}
 }
 
 // addresses are those of a container that has a network of its own.
@@ -214,6 +221,9 @@ func (d *Driver) ended(m *daemon, rec record, c container.InspectResponse, words
 	}
 	if t.state.Terminal() || t.launching {
 		return // of a launch that came to nothing its maker tells more
+	}
+	if started := moment(c.State.StartedAt); t.state == app.TaskStaging && !started.IsZero() {
+		d.change(t, app.TaskRunning, "", started) // so briefly that nobody saw it
 	}
 	state, why := verdict(c.State)
 	if !t.killBy.IsZero() {

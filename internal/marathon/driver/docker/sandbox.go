@@ -3,12 +3,12 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 )
@@ -20,14 +20,25 @@ const (
 	secretMode  = 0o444
 )
 
-// sandboxFiles is an archive of what a task finds in its container: its sandbox, and its secrets as files.
-func sandboxFiles(_ context.Context, s driver.Spec) (io.Reader, error) {
+// archive is what a task finds in its container, and the folder that it lies in.
+type archive struct {
+	root string
+	body bytes.Buffer
+	out  *tar.Writer
+}
+
+// sandboxFiles is the sandbox of a task, and its secrets as files. Where nothing but the sandbox can be written they have
+// to lie in there.
+func sandboxFiles(s driver.Spec, readOnly bool) (*archive, error) {
 	if len(s.App.Fetch) > 0 {
 		return nil, errors.New("the docker driver fetches no files: put them into the image or a volume")
 	}
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	if err := folder(w, sandbox, sandboxMode); err != nil {
+	a := &archive{root: "/"}
+	a.out = tar.NewWriter(&a.body)
+	if readOnly {
+		a.root = sandbox
+	}
+	if err := a.folder(sandbox, sandboxMode); err != nil {
 		return nil, err
 	}
 	for _, v := range s.App.Container.Volumes {
@@ -38,26 +49,43 @@ func sandboxFiles(_ context.Context, s driver.Spec) (io.Reader, error) {
 		if !known {
 			return nil, fmt.Errorf("nobody knows secret %s, which is wanted at %s", v.Secret, v.ContainerPath)
 		}
-		if err := file(w, inside(v.ContainerPath), value.Reveal()); err != nil {
+		if err := a.file(inside(v.ContainerPath), value.Reveal()); err != nil {
 			return nil, err
 		}
 	}
-	return &out, w.Close()
+	return a, a.out.Close()
 }
 
-func folder(w *tar.Writer, name string, mode int64) error {
-	return w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(name, "/") + "/", Mode: mode})
+// within is a path as the archive has it.
+func (a *archive) within(name string) (string, error) {
+	if a.root != "/" && name != a.root && !strings.HasPrefix(name, a.root+"/") {
+		return "", fmt.Errorf("the container can be written below %s only, so %s cannot be put there", a.root, name)
+	}
+	return "./" + strings.TrimPrefix(strings.TrimPrefix(name, a.root), "/"), nil
 }
 
-func file(w *tar.Writer, name, text string) error {
+func (a *archive) folder(name string, mode int64) error {
+	name, err := a.within(name)
+	if err != nil {
+		return err
+	}
+	return a.out.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimSuffix(name, "/") + "/", Mode: mode, ModTime: time.Now()})
+}
+
+func (a *archive) file(name, text string) error {
 	if dir := path.Dir(name); dir != "/" && dir != sandbox {
-		if err := folder(w, dir, folderMode); err != nil {
+		if err := a.folder(dir, folderMode); err != nil {
 			return err
 		}
 	}
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(name, "/"), Mode: secretMode, Size: int64(len(text))}); err != nil {
+	name, err := a.within(name)
+	if err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, text)
+	err = a.out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: secretMode, Size: int64(len(text)), ModTime: time.Now()})
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(a.out, text)
 	return err
 }

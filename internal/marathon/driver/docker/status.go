@@ -122,8 +122,9 @@ func (d *Driver) Ack(ctx context.Context, s driver.Status) error {
 		d.mu.Unlock()
 		return nil
 	}
+	m, container := t.daemon, t.container
 	d.mu.Unlock()
-	if err := d.remove(ctx, t.daemon, t.container); err != nil {
+	if err := d.remove(ctx, m, container); err != nil {
 		return fmt.Errorf("forget task %s: %w", s.Task, err)
 	}
 	d.mu.Lock()
@@ -139,6 +140,8 @@ func (d *Driver) remove(ctx context.Context, m *daemon, id string) error {
 	if id == "" {
 		return nil
 	}
+	m.order.Lock()
+	defer m.order.Unlock()
 	_, err := m.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	if errdefs.IsNotFound(err) {
 		return nil

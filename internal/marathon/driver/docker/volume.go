@@ -157,15 +157,15 @@ func (d *Driver) destroy(m *daemon, v driver.Volume) {
 
 func (d *Driver) clear(ctx context.Context, m *daemon, id string) error {
 	d.mu.Lock()
-	var ended []*task
+	var ended []string
 	for _, t := range d.tasks {
 		if t.rec.Volume == id && t.daemon == m && t.container != "" {
-			ended = append(ended, t)
+			ended = append(ended, t.container)
 		}
 	}
 	d.mu.Unlock()
-	for _, t := range ended {
-		if err := d.remove(ctx, m, t.container); err != nil {
+	for _, container := range ended {
+		if err := d.remove(ctx, m, container); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgbaton/pgbaton/internal/service"
 )
 
 // room names the variable that tells the test program that it is inside already: the folder made for it.
@@ -19,8 +21,11 @@ const room = "PGBATON_DOCKERTEST"
 // Main runs the tests of a package inside namespaces of their own, where dockerd is the test's alone. TestMain calls it
 // and exits with what it returns. Where that cannot be had the tests are skipped, or fail with PEERS=required.
 func Main(m *testing.M) int {
+	if os.Getenv(room) != "" && os.Getpid() != 1 {
+		return m.Run()
+	}
 	if os.Getenv(room) != "" {
-		return inside(m)
+		return first()
 	}
 	if why := missing(); why != "" {
 		if os.Getenv("PEERS") == "required" {
@@ -93,13 +98,18 @@ func cleanUp(dir string) error {
 // groupOf is the cgroup of all containers of a test program.
 func groupOf(dir string) string { return "/" + filepath.Base(dir) }
 
-// inside prepares the namespaces and runs the tests.
-func inside(m *testing.M) int {
-	if err := prepare(); err != nil {
-		fmt.Fprintln(os.Stderr, "prepare namespaces:", err)
+// first is the first process of the namespaces: it prepares them, runs the tests in another process and waits for
+// whatever daemons leave behind. Zombies would be taken for daemons that live.
+func first() int {
+	code, err := 0, prepare()
+	if err == nil {
+		code, err = service.Parent("/proc/self/exe", os.Args, os.Environ())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "run the tests in namespaces of their own:", err)
 		return 1
 	}
-	return m.Run()
+	return code
 }
 
 func prepare() error {
