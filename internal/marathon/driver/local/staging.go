@@ -28,11 +28,12 @@ func (d *Driver) startFetching(s driver.Spec, t *handle, argv []string) error {
 	if err := d.write(t); err != nil {
 		return err
 	}
+	work := d.dir.work(t.rec)
 	ctx, cancel := context.WithCancelCause(d.life)
 	t.abandon = cancel
 	d.tasks[s.Task] = t
 	d.work.Go(func() {
-		err := d.fetch(ctx, s.App.Fetch, d.dir.work(t.rec))
+		err := d.fetch(ctx, s.App.Fetch, work)
 		cancel(nil)
 		d.fetched(s, t, argv, err) //nolint:contextcheck // as in Launch
 	})
