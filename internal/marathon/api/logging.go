@@ -14,7 +14,8 @@ const rootLogger = "ROOT"
 // levels changes how much is logged, perhaps for a while.
 type levels struct {
 	mu     sync.Mutex
-	revert *time.Timer
+	revert *time.Timer // nil when the level is one for good
+	usual  slog.Level  // that it falls back to then
 }
 
 func (s *Server) loggingEndpoint() (endpoint, error) {
@@ -55,19 +56,28 @@ func (s *Server) setLevel(r *http.Request) (answer, error) {
 	return s.showLevels(r)
 }
 
-// set changes the level until d has passed, or for good. What an earlier change was to fall back to, this one does.
+// set changes the level until d has passed, or for good. A change for a while that replaces another one falls back to what
+// was before both.
 func (l *levels) set(to *slog.LevelVar, level slog.Level, d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.revert != nil {
+	if l.revert == nil {
+		l.usual = to.Level()
+	} else {
 		l.revert.Stop()
 		l.revert = nil
 	}
-	before := to.Level()
 	to.Set(level)
 	if d > 0 {
-		l.revert = time.AfterFunc(d, func() { to.Set(before) })
+		l.revert = time.AfterFunc(d, func() { l.fallBack(to) })
 	}
+}
+
+func (l *levels) fallBack(to *slog.LevelVar) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	to.Set(l.usual)
+	l.revert = nil
 }
 
 func levelOf(name string) (slog.Level, bool) {

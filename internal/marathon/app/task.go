@@ -2,7 +2,6 @@ package app
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -36,10 +35,14 @@ type Ports []int
 
 // MarshalJSON writes a list, also for nil.
 func (p Ports) MarshalJSON() ([]byte, error) {
-	if p == nil {
-		return []byte("[]"), nil
+	b := []byte{'['}
+	for i, port := range p {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(port), 10)
 	}
-	return json.Marshal([]int(p))
+	return append(b, ']'), nil
 }
 
 // IPAddress is an address of a task.

@@ -46,7 +46,10 @@ func (t Timestamp) Time() time.Time {
 func (t Timestamp) String() string { return time.UnixMilli(int64(t)).UTC().Format(timestampLayout) }
 
 // MarshalJSON writes Marathon's form as a string.
-func (t Timestamp) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
+func (t Timestamp) MarshalJSON() ([]byte, error) {
+	b := append(make([]byte, 0, len(timestampLayout)+2), '"')
+	return append(time.UnixMilli(int64(t)).UTC().AppendFormat(b, timestampLayout), '"'), nil
+}
 
 // UnmarshalJSON reads any RFC 3339 time; null leaves the value as it is.
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
