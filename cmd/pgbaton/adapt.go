@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -60,7 +61,7 @@ func (m members) Status(ctx context.Context, apiURL string) (deploy.Member, erro
 	}
 	out := deploy.Member{
 		Name: s.Agent.Name, Role: deploy.RoleReplica, State: string(s.State), Lag: -1, Timeline: int(s.Timeline),
-		Streaming: s.ReplicationState == cluster.ReplicationStreaming,
+		Streaming: s.ReplicationState == cluster.ReplicationStreaming, ServerMajor: s.ServerVersion / 10000, Barred: barred(s),
 	}
 	if s.ServerVersion != 0 { // the server answered just now
 		out.Server = deploy.ServerPrimary
@@ -77,7 +78,43 @@ func (m members) Status(ctx context.Context, apiURL string) (deploy.Member, erro
 			out.Lag = int64(lag)
 		}
 	}
+	return m.configured(ctx, apiURL, out)
+}
+
+// configured adds what the dynamic configuration of the cluster says: whether it is paused, and whom commits wait for.
+// Before a cluster has a leader it may have none; a leader has one, or it is not known whether it may be stopped.
+func (m members) configured(ctx context.Context, apiURL string, out deploy.Member) (deploy.Member, error) {
+	a, err := m.peers.Send(ctx, http.MethodGet, apiURL+"/config", nil)
+	if err != nil {
+		return deploy.Member{}, err
+	}
+	leads := out.Role == deploy.RoleLeader || out.Role == deploy.RoleStandbyLeader
+	var c cluster.Config
+	if err := json.Unmarshal([]byte(a.Text), &c.Data); err != nil || a.Code != http.StatusOK {
+		if leads {
+			return deploy.Member{}, fmt.Errorf("read the cluster's configuration from %s: status %d", apiURL, a.Code)
+		}
+		return out, nil
+	}
+	now := c.Settings()
+	out.Paused = now.Pause
+	if leads && now.Sync() != cluster.SyncOff {
+		out.Synchronous, out.Lenient = now.SynchronousNodes, !now.SynchronousStrict
+	}
 	return out, nil
+}
+
+// barred says why a member cannot be handed the lead, empty when it can.
+func barred(s client.Status) string {
+	switch {
+	case s.Tags.NoFailover():
+		return "its tag nofailover is set"
+	case s.WatchdogFailed:
+		return "its watchdog does not work"
+	case s.Declines:
+		return "its agent declines to lead"
+	}
+	return ""
 }
 
 // Switchover asks an agent to have the lead handed over.
