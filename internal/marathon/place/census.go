@@ -66,6 +66,13 @@ func fieldValue(field, host, region, zone string, attributes map[string]string) 
 	return value, ok
 }
 
+// Domain is the region and the zone of a place, by the attributes that the offer of a [Choice] has.
+func Domain(attributes map[string]string) (region, zone string) {
+	region, _ = fieldValue(fieldRegion, "", attributes[fieldRegion], "", attributes)
+	zone, _ = fieldValue(fieldZone, "", "", attributes[fieldZone], attributes)
+	return region, zone
+}
+
 func (o *Offer) value(field string) (string, bool) {
 	return fieldValue(field, o.Host, o.Region, o.Zone, o.Attributes)
 }

@@ -114,6 +114,9 @@ func TestZonesAreRemembered(t *testing.T) {
 	if want := "no host fits: node2: constraint @zone UNIQUE: north has 1 already"; c.Why != want {
 		t.Errorf("got %q, want %q", c.Why, want)
 	}
+	if _, zone := Domain(first.Offer.Attributes); zone != "north" {
+		t.Errorf("the zone of what was placed is %q", zone)
+	}
 	if len(north.Attributes) != 1 {
 		t.Errorf("the offer itself was changed: %v", north.Attributes)
 	}
@@ -134,36 +137,29 @@ func TestAttributesAreFormattedAsInMesos(t *testing.T) {
 	}
 }
 
-func TestFunnel(t *testing.T) {
+// TestReasonsFollowTheFunnel says: what Marathon would have declined an offer for first is the reason.
+func TestReasonsFollowTheFunnel(t *testing.T) {
 	u, err := app.Parse([]byte(`{"id": "/a", "mem": 600, "cpus": 2, "constraints": [["hostname", "UNLIKE", "node1"]]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	fleet := NewFleet([]Offer{
-		{Host: "node1", Free: Resources{CPUs: 9, Mem: 900}},
-		{Host: "node2", Free: Resources{CPUs: 1, Mem: 900}, ID: "o2"},
+		{Host: "node1", Free: Resources{CPUs: 1}, Draining: "maintenance"},
+		{Host: "node2", Free: Resources{CPUs: 1, Mem: 100}},
 		{Host: "node3", Free: Resources{CPUs: 4, Mem: 500}},
-		{Host: "node4", Free: Resources{CPUs: 4, Mem: 700}, Ports: Ranges{}},
-		{Host: "node5", Free: Resources{CPUs: 4, Mem: 700}, Draining: "maintenance"},
+		{Host: "node4", Free: Resources{CPUs: 4, Mem: 700}},
+		{Host: "node5", Free: Resources{CPUs: 1, Mem: 700}, Draining: "maintenance"},
+		{Host: "node6", Reserved: map[string]Resources{"web": {CPUs: 9, Mem: 900}}},
 	}, nil)
-	c := fleet.Choose(Need{App: u.New("/a")})
-	want := []app.Rejection{
-		{Reason: app.UnfulfilledRole, Processed: 5},
-		{Reason: app.UnfulfilledConstraint, Declined: 1, Processed: 5},
-		{Reason: app.NoReservationFound, Processed: 4},
-		{Reason: app.AgentMaintenance, Declined: 1, Processed: 4},
-		{Reason: app.InsufficientCPUs, Declined: 1, Processed: 3},
-		{Reason: app.InsufficientMemory, Declined: 1, Processed: 2},
-		{Reason: app.InsufficientDisk, Processed: 1},
-		{Reason: app.InsufficientGPUs, Processed: 1},
-		{Reason: app.InsufficientPorts, Declined: 1, Processed: 1},
-		{Reason: app.DeclinedScarceResources},
+	var got []app.RejectReason
+	for _, v := range fleet.Choose(Need{App: u.New("/a")}).Rejected {
+		got = append(got, v.Reason)
 	}
-	if diff := cmp.Diff(want, Funnel(c.Rejected)); diff != "" {
-		t.Errorf("funnel: -want +got\n%s", diff)
+	want := []app.RejectReason{
+		app.UnfulfilledConstraint, app.InsufficientCPUs, app.InsufficientMemory, app.InsufficientPorts, app.AgentMaintenance,
+		app.UnfulfilledRole,
 	}
-	unused := Unused(c.Rejected, 5, 2)
-	if len(unused) != 2 || unused[1].ID != "o2" || unused[1].Why != "not enough cpus (1 free of the 2 it needs)" {
-		t.Errorf("unused offers: %+v", unused)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reasons: -want +got\n%s", diff)
 	}
 }

@@ -169,7 +169,7 @@ func need(def app.App, i deploy.Instance) place.Need {
 }
 
 func resources(def app.App) place.Resources {
-	return place.Resources{CPUs: def.CPUs, Mem: def.Mem, Disk: def.Disk, GPUs: float64(def.GPUs)}
+	return place.Wants(def)
 }
 
 // placed are the instances that have a place: those whose task lives, and those that come back to their volume. For the

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
+	"github.com/pgbaton/pgbaton/internal/marathon/place"
 )
 
 // picture is what readers see. It is replaced as a whole and never changed.
@@ -76,9 +77,10 @@ func compareWaits(a, b waitKey) int {
 
 // task is an instance as the API shows it.
 func (l *loop) task(i deploy.Instance) app.Task {
+	region, zone := place.Domain(i.Attributes)
 	t := app.Task{
 		ID: i.Task(), AppID: i.App, Host: i.Host, Ports: i.Ports, SlaveID: i.AgentID, State: i.State, StagedAt: i.StagedAt,
-		StartedAt: i.StartedAt, Version: i.Version, Region: i.Attributes["region"], Zone: i.Attributes["zone"],
+		StartedAt: i.StartedAt, Version: i.Version, Region: region, Zone: zone,
 		Role: l.defs.Apps[i.App].Role, HealthCheckResults: l.probes[i.ID].results(), IPAddresses: addresses(i),
 	}
 	t.LocalVolumes = localVolumes(i, l.defs.Apps[i.App])
