@@ -12,6 +12,7 @@ var (
 	seeds  = flag.Int("storm.seeds", 200, "how many histories TestStorm runs")
 	seed   = flag.Uint64("storm.seed", 0, "run this history alone and tell everything that happens")
 	from   = flag.Uint64("storm.from", 1, "first history")
+	every  = flag.Int("storm.every", 3, "TestCrashAtEveryPoint tries each n-th point")
 	change = flag.String("storm.mutant", "", "run with this deliberate mistake")
 )
 
@@ -74,5 +75,24 @@ func TestHistories(t *testing.T) {
 				t.Errorf("%v\n%s", out.Broken, trace.String())
 			}
 		})
+	}
+}
+
+// mutantSeeds bounds how long a deliberate mistake may go unnoticed.
+const mutantSeeds = 60
+
+// TestMutantsAreCaught says what the rules are worth: every deliberate mistake breaks one of them.
+func TestMutantsAreCaught(t *testing.T) {
+	for _, m := range mutants() {
+		caught := false
+		for n := uint64(1); n <= mutantSeeds && !caught; n++ {
+			if out := Run(t, Draw(n), m.name, nil); out.Broken != nil {
+				t.Logf("%-20s seed %2d: %s", m.name, n, out.Broken.Rule)
+				caught = true
+			}
+		}
+		if !caught {
+			t.Errorf("%s survives %d histories: %s", m.name, mutantSeeds, m.about)
+		}
 	}
 }

@@ -45,6 +45,10 @@ const applyTimeout = 20 * time.Second
 // apply makes a change as the API does, and remembers what was confirmed.
 func (w *world) apply(force bool, change func(map[app.ID]app.App) error) {
 	w.applyWith(app.ApplyOptions{Force: force}, change)
+	if w.unsure && w.between != nil { // the scheduler has died of it: people ask again
+		w.pass(5 * time.Second)
+		w.applyWith(app.ApplyOptions{Force: true}, change)
+	}
 }
 
 func (w *world) applyWith(o app.ApplyOptions, change func(map[app.ID]app.App) error) {

@@ -50,7 +50,7 @@ func Run(t *testing.T, h History, mistake string, trace io.Writer) Outcome {
 	var out Outcome
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, h.Seed) // instances have the same ids each time
-		w := newWorld(t, h, mistake, trace)
+		w := newWorld(t, h, findMutant(mistake), trace)
 		defer w.close()
 		w.history(h)
 		out = Outcome{Broken: w.broken, Took: time.Since(w.began)}
@@ -79,6 +79,7 @@ type world struct {
 	fleet   *simulated.Fleet
 	weather simulated.Weather
 	life    *life
+	between func() // called whenever time has passed, nil for nothing
 
 	mu     sync.Mutex
 	broken *Violation
@@ -100,10 +101,10 @@ type life struct {
 	ended  chan error
 }
 
-func newWorld(t *testing.T, h History, mistake string, trace io.Writer) *world {
+func newWorld(t *testing.T, h History, m mutant, trace io.Writer) *world {
 	t.Helper()
 	w := &world{
-		t: t, began: time.Now(), trace: trace, mutant: findMutant(mistake), hosts: h.Hosts, root: memory.New(),
+		t: t, began: time.Now(), trace: trace, mutant: m, hosts: h.Hosts, root: memory.New(),
 		chance: rand.New(rand.NewPCG(h.Seed, 3)), confirmed: map[app.ID]app.App{}, asked: map[app.TaskID]bool{}, abandoned: map[app.ID]bool{}, draining: map[string]time.Time{},
 	}
 	w.seen = simulated.StoreIn(w.root, prefix)
@@ -177,9 +178,20 @@ func (w *world) restart() {
 
 // pass lets time pass and everything happen.
 func (w *world) pass(d time.Duration) {
+	for ; w.between != nil && d > glance; d -= glance {
+		time.Sleep(glance)
+		synctest.Wait()
+		w.between()
+	}
 	time.Sleep(d)
 	synctest.Wait()
+	if w.between != nil {
+		w.between()
+	}
 }
+
+// glance is how often somebody looks whether the scheduler still lives.
+const glance = 500 * time.Millisecond
 
 func (w *world) violate(rule, format string, args ...any) {
 	w.mu.Lock()
