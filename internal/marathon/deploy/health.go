@@ -2,19 +2,12 @@ package deploy
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
 
-// Probed reports whether the scheduler itself runs health checks of the app. COMMAND and MESOS_* checks run beside the
-// task.
-func Probed(a app.App) bool {
-	return slices.ContainsFunc(a.HealthChecks, ProbedHere)
-}
-
-// ProbedHere reports whether the scheduler runs the check.
+// ProbedHere reports whether the scheduler runs the check. COMMAND and MESOS_* checks run beside the task.
 func ProbedHere(h app.HealthCheck) bool {
 	switch h.Protocol {
 	case app.ProtocolHTTP, app.ProtocolHTTPS, app.ProtocolTCP:

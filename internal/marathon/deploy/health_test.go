@@ -84,11 +84,8 @@ func TestProbed(t *testing.T) {
 		app.ProtocolHTTP: true, app.ProtocolHTTPS: true, app.ProtocolTCP: true, app.ProtocolCommand: false,
 		app.ProtocolMesosHTTP: false, app.ProtocolMesosHTTPS: false, app.ProtocolMesosTCP: false, "?": false,
 	} {
-		if got := Probed(app.App{HealthChecks: []app.HealthCheck{{Protocol: protocol}}}); got != want {
+		if got := ProbedHere(app.HealthCheck{Protocol: protocol}); got != want {
 			t.Errorf("%s: %v", protocol, got)
 		}
-	}
-	if Probed(app.App{}) {
-		t.Error("an app without checks is probed")
 	}
 }

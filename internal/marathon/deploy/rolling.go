@@ -152,11 +152,11 @@ func (p *planner) rollVictims(v view, old, renewed []Instance, spare, healthy in
 
 func (v *view) anyStopping() bool { return slices.ContainsFunc(v.instances, Instance.busyStopping) }
 
-// healthy reports whether the instance runs and, where the app has health checks of which results are known, passes them.
+// healthy reports whether the instance runs and, where the app has health checks, is known to pass them.
 func (v *view) healthy(i Instance) bool {
 	if !i.running() || len(v.def.HealthChecks) == 0 {
 		return i.running()
 	}
 	h, known := v.state.Health[i.ID]
-	return h.Healthy || !known && !Probed(v.def)
+	return known && h.Healthy
 }
