@@ -5,7 +5,16 @@
 // package app's business, what becomes of it the [Scheduler]'s; every change is one call of [Scheduler.Apply] with a
 // function that edits a copy of all definitions.
 //
-// It refuses to know how apps are stored, placed or run, and it holds no state of its own: two servers over one
-// scheduler answer alike. What Marathon has and this server has not is answered with 404 or 405 and a sentence that
-// says so, never with an empty list.
+// It knows followers: where another scheduler leads, requests are passed on to it, event streams are sent there, and only
+// what concerns this process is answered here.
+//
+// It refuses to know how apps are stored, placed or run, and it holds nothing that outlives a request but the streams of
+// those who listen and numbers about the traffic: two servers over one scheduler answer alike. What Marathon has and this server
+// has not is answered with 404 or 405 and a sentence that says so, never with an empty list.
+//
+//	door.go     whose pages may ask, who asks, how many at once
+//	follow.go   answering for the leader
+//	route.go    the table of paths
+//	answer.go   status, headers and bodies, errors among them
+//	backend.go  what is served, as interfaces
 package api

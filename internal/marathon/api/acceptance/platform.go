@@ -8,13 +8,12 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
 
-// Platform is a scheduler with machines below it. It has nothing to run yet.
+// Platform is a scheduler with machines below it, at least four with room for some small tasks each. It has nothing to run
+// yet.
 type Platform struct {
 	// URL is the root of the API, and Client reaches it.
 	URL    string
 	Client *http.Client
-	// Hosts are the names of the machines, at least three. Each has room for some small tasks.
-	Hosts []string
 	// Pass lets some time pass. Whatever has to happen in it has happened when it returns.
 	Pass func(d time.Duration)
 	// End ends a running task by itself, SetPassing decides whether it passes its health checks.
@@ -95,6 +94,7 @@ func scenarios() []scenario {
 		{"EventsCompressed", eventsCompressed},
 		{"PostgresClusters", postgresClusters},
 		{"PostgresSwitchover", postgresSwitchover},
+		{"PostgresPause", postgresPause},
 		{"PostgresLabelsRestartNothing", postgresLabelsRestartNothing},
 		{"PostgresMajorIsRefused", postgresMajorIsRefused},
 		{"PostgresLeaderHandsOverFirst", postgresLeaderHandsOverFirst},

@@ -63,6 +63,16 @@ func postgresSwitchover(s *session) {
 	s.get("/pg/v1/clusters/pg/switchover").is(http.StatusNotFound)
 }
 
+// api.md §5, extensions: a cluster that is to be left alone, and not any more.
+func postgresPause(s *session) {
+	s.serves(3)
+	s.do(http.MethodPost, "/pg/v1/clusters/pg/pause", "").is(http.StatusOK)
+	s.await("the pause", "/pg/v1/clusters/pg", func(a reply) bool { return a.at("paused") == true })
+	s.do(http.MethodDelete, "/pg/v1/clusters/pg/pause", "").is(http.StatusOK)
+	s.await("its end", "/pg/v1/clusters/pg", func(a reply) bool { return a.at("paused") == false })
+	s.do(http.MethodPost, "/pg/v1/clusters/none/pause", "").is(http.StatusNotFound)
+}
+
 // The issue, behaviour for PostgreSQL apps: labels and health checks restart nothing.
 func postgresLabelsRestartNothing(s *session) {
 	s.serves(3)

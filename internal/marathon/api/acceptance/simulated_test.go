@@ -61,7 +61,7 @@ func platform(t *testing.T) (p acceptance.Platform, end func()) {
 	transport := &http.Transport{DialContext: l.dial, DisableCompression: true}
 	synctest.Wait()
 	p = acceptance.Platform{
-		URL: "http://127.0.0.1:8080", Client: &http.Client{Transport: transport}, Hosts: []string{"node1", "node2", "node3", "node4"},
+		URL: "http://127.0.0.1:8080", Client: &http.Client{Transport: transport},
 		Pass: func(d time.Duration) {
 			time.Sleep(d)
 			synctest.Wait()
