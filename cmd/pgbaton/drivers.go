@@ -117,3 +117,15 @@ func (p *schedulerPlan) openDocker() (driver.Driver, error) {
 	}
 	return d, nil
 }
+
+// hostCount is how many hosts the driver has, by its configuration.
+func (p *schedulerPlan) hostCount() int {
+	if p.driver == driverLocal {
+		return len(p.local.Hosts)
+	}
+	n := 0
+	for _, daemon := range p.docker.Daemons {
+		n += len(daemon.Hosts)
+	}
+	return n
+}
