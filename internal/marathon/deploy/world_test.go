@@ -378,6 +378,7 @@ func (w *world) answer(i Instance) {
 		w.tell(i.ID, app.TaskRunning)
 	case i.State == app.TaskRunning && w.leader != "":
 		w.cloned[i.ID] = true
+		w.state.Roles = map[app.ID]Roles{} // a decision may be a moment late, which is no broken law
 	case i.ReservedAt != 0:
 		w.edit(i.ID, func(i *Instance) { i.ReservedAt, i.Bound = 0, true })
 	case i.DestroyedAt != 0:
