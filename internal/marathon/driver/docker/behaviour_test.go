@@ -37,6 +37,7 @@ func TestBehaviour(t *testing.T) {
 		"secrets are files, folders of the host are there":     filesAreThere,
 		"a port of a stranger is avoided":                      strangersPort,
 		"a container that was made and not started is dropped": madeNotStarted,
+		"resources kept for a role":                            keptForRole,
 		"one task on a volume, whoever asks":                   twoSchedulers,
 		"a volume of somebody else's is left alone":            strangersVolume,
 		"a volume that is gone is said to be":                  volumeGone,
@@ -388,6 +389,21 @@ func (r *trial) launchAgain(s driver.Spec) driver.Spec {
 	r.launch(s)
 	r.await(s, app.TaskRunning)
 	return s
+}
+
+func keptForRole(t *testing.T, r *trial) {
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h := &r.cfg.Daemons[0].Hosts[0]
+	h.Roles, h.Region, h.Zone = []string{"databases"}, "north", "a"
+	r.Driver = r.another()
+	offers, err := r.Offers(t.Context())
+	if err != nil || offers[0].Free.CPUs != 0 || offers[0].Reserved["databases"].CPUs != 4 || offers[0].Region != "north" || offers[0].Zone != "a" {
+		t.Errorf("offers: %+v, %v", offers, err)
+	}
+	s := r.launch(r.spec(1, app.App{Cmd: "exit 0"}))
+	r.await(s, app.TaskFinished)
 }
 
 func twoSchedulers(t *testing.T, r *trial) {

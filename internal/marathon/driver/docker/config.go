@@ -42,7 +42,7 @@ type Host struct {
 	Resources  place.Resources
 	Ports      place.Ranges // the widest range is for any task, the others for who asks for the number
 	Attributes map[string]string
-	// Region and Zone are where it stands, as constraints see it (@region, @zone); Roles are those its resources are kept
+	// Region and Zone are where it stands, as constraints see it (@region, @zone); Roles is the one its resources are kept
 	// for, none for everybody.
 	Region, Zone string
 	Roles        []string
@@ -90,6 +90,9 @@ func (h Host) validate() error {
 	}
 	if _, err := netip.ParseAddr(h.Bind); h.Bind != "" && err != nil {
 		return fmt.Errorf("address %q that host %s publishes on is not an IP address", h.Bind, h.Name)
+	}
+	if len(h.Roles) > 1 {
+		return fmt.Errorf("host %s names %d roles: its resources can be kept for one", h.Name, len(h.Roles))
 	}
 	for _, r := range h.Ports {
 		if r.Begin < 1 || r.End > 65535 || r.Begin > r.End {

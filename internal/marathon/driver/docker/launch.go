@@ -85,7 +85,11 @@ func (d *Driver) admit(s driver.Spec) (launch, error) {
 		return launch{}, err
 	}
 	offer := d.offer(h, m)
-	if !offer.Free.Covers(s.Resources) {
+	room := offer.Free
+	for _, kept := range offer.Reserved {
+		room = room.Add(kept)
+	}
+	if !room.Covers(s.Resources) {
 		return launch{}, fmt.Errorf("host %s has not enough cpus, mem, disk or gpus left", h.Name)
 	}
 	for _, port := range s.HostPorts() {

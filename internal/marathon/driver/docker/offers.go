@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +42,8 @@ func (d *Driver) foreignOn(m *daemon) bool {
 // offer is what the living tasks of a host leave over.
 func (d *Driver) offer(h Host, m *daemon) place.Offer {
 	o := place.Offer{
-		ID: h.Name, Host: h.Name, Address: h.Address, AgentID: "docker-" + h.Name, Free: h.total(m.total), Ports: h.Ports, Attributes: h.attributes(),
+		ID: h.Name, Host: h.Name, Address: h.Address, AgentID: "docker-" + h.Name, Free: h.total(m.total), Ports: h.Ports,
+		Attributes: h.Attributes, Region: h.Region, Zone: h.Zone,
 	}
 	for _, t := range d.tasks {
 		if t.rec.Host == h.Name && !t.state.Terminal() {
@@ -66,6 +66,9 @@ func (d *Driver) offer(h Host, m *daemon) place.Offer {
 		}
 	}
 	slices.Sort(o.Volumes)
+	for _, role := range h.Roles {
+		o.Free, o.Reserved = place.Resources{}, map[string]place.Resources{role: o.Free}
+	}
 	return o
 }
 
@@ -80,19 +83,4 @@ func (h Host) total(m machine) place.Resources {
 	}
 	r.GPUs = float64(len(h.GPUs))
 	return r
-}
-
-// attributes are what constraints see of a host; where it stands has two names each.
-func (h Host) attributes() map[string]string {
-	all := maps.Clone(h.Attributes)
-	for name, value := range map[string]string{"region": h.Region, "zone": h.Zone} {
-		if value == "" {
-			continue
-		}
-		if all == nil {
-			all = map[string]string{}
-		}
-		all[name], all["@"+name] = value, value
-	}
-	return all
 }
