@@ -28,6 +28,7 @@
 //	wipe.go       volumes that are to be destroyed, after the tasks that used them
 //	ready.go      readiness checks hold a deployment up
 //	progress.go   the steps of deployments and when one is done
+//	queue.go      what waits to be launched, for people who ask
 //
 // # Rules
 //
