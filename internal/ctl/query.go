@@ -74,7 +74,7 @@ func (t *tool) queryCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	choiceVar(c, &o.format, "format", "", "pretty, tsv, json or yaml", formats()...)
-	f.StringVarP(&o.file, "file", "f", "", "file with the statements; - for standard input")
+	f.VarP((*readable)(&o.file), "file", "f", "file with the statements; - for standard input")
 	f.StringVarP(&o.command, "command", "c", "", "the statements")
 	f.StringVarP(&o.username, "username", "U", "", "database user")
 	f.BoolVar(&o.askPassword, "password", false, "ask for the password")
@@ -140,6 +140,27 @@ func (t *tool) statements(o queryOptions) (string, error) {
 	}
 	return string(text), nil
 }
+
+// readable is the name of a file as an option. One that cannot be opened is a mistake in what was typed.
+type readable string
+
+// Set implements pflag.Value.
+func (r *readable) Set(name string) error {
+	if *r = readable(name); name == stdin {
+		return nil
+	}
+	f, err := os.Open(filepath.Clean(name))
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// String implements pflag.Value.
+func (r *readable) String() string { return string(*r) }
+
+// Type implements pflag.Value.
+func (r *readable) Type() string { return "string" }
 
 // repeating does something again and again until it is interrupted, one below the other.
 func (t *tool) repeating(ctx context.Context, o watchOptions, do func() error) error {
