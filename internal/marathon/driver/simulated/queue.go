@@ -17,7 +17,7 @@ type queue struct {
 }
 
 func newQueue() *queue {
-	return &queue{out: make(chan driver.Event), stop: make(chan struct{}), wake: make(chan struct{}, 1)}
+	return &queue{out: make(chan driver.Event, 1024), stop: make(chan struct{}), wake: make(chan struct{}, 1)}
 }
 
 func (q *queue) add(e driver.Event) {
