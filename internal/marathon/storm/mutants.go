@@ -101,7 +101,7 @@ func (d *bentDriver) bend(e driver.Event) driver.Event {
 	s, ok := e.(driver.StatusChanged)
 	switch {
 	case ok && d.ackFirst && s.Status.ID != "":
-		_ = d.port.Ack(context.Background(), s.Status)
+		_ = d.Ack(context.Background(), s.Status)
 	case ok && d.unknownIsDead && s.Status.State == app.TaskUnreachable:
 		s.Status.ID, s.Status.State = "", app.TaskFailed
 		return s
@@ -143,7 +143,7 @@ type lateStore struct {
 
 // Put implements kv.Store.
 func (s *lateStore) Put(_ context.Context, key, value string, _ kv.Condition, lease kv.LeaseID) (kv.Version, error) {
-	time.AfterFunc(time.Millisecond, func() { _, _ = s.Store.Put(context.Background(), key, value, kv.Always(), lease) })
+	time.AfterFunc(time.Millisecond, func() { _, _ = s.Store.Put(context.Background(), key, value, kv.Always(), lease) }) //nolint:contextcheck // that is the mistake
 	s.at++
 	return s.at, nil
 }
