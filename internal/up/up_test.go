@@ -265,10 +265,11 @@ func (d *fakeDriver) Reconcile(_ context.Context, known []driver.Known) error {
 }
 
 func (d *fakeDriver) Reserve(context.Context, driver.Reservation) error { return errors.ErrUnsupported }
-func (d *fakeDriver) Destroy(context.Context, driver.Volume) error      { return errors.ErrUnsupported }
-func (d *fakeDriver) Ack(context.Context, driver.Status) error          { return nil }
-func (d *fakeDriver) Events() <-chan driver.Event                       { return d.events }
-func (d *fakeDriver) Close() error                                      { return nil }
+
+func (d *fakeDriver) Destroy(context.Context, driver.Volume) error { return errors.ErrUnsupported }
+func (d *fakeDriver) Ack(context.Context, driver.Status) error     { return nil }
+func (d *fakeDriver) Events() <-chan driver.Event                  { return d.events }
+func (d *fakeDriver) Close() error                                 { return nil }
 
 func keeper(t *testing.T, d driver.Driver, file string) *Etcd {
 	t.Helper()

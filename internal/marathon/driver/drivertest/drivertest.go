@@ -239,7 +239,7 @@ func (s *session) mustRefuse(spec driver.Spec, word string) {
 // mustNotRun is mustRefuse for what may take a platform some time to find out: then the task fails.
 func (s *session) mustNotRun(spec driver.Spec, word string) {
 	s.t.Helper()
-	why := ""
+	var why string
 	if err := s.Launch(s.t.Context(), spec); err != nil {
 		why = err.Error()
 	} else {

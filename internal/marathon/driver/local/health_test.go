@@ -35,19 +35,19 @@ func TestVerdicts(t *testing.T) {
 		{"an adopted task is what it was until a check says otherwise", 60 * time.Second, 2, new(true), "--", "+-"},
 	} {
 		v := newVerdicts([]check{{Grace: test.grace, Failures: test.allowed}}, began, test.known)
-		got := ""
+		var got strings.Builder
 		for i, r := range test.results {
 			switch verdict := v.take(0, r == '+', began.Add(time.Duration(i+1)*time.Second)); {
 			case verdict == nil:
-				got += "?"
+				got.WriteString("?")
 			case *verdict:
-				got += "+"
+				got.WriteString("+")
 			default:
-				got += "-"
+				got.WriteString("-")
 			}
 		}
-		if got != test.want {
-			t.Errorf("%s: %s gives %s, want %s", test.name, test.results, got, test.want)
+		if got.String() != test.want {
+			t.Errorf("%s: %s gives %s, want %s", test.name, test.results, got.String(), test.want)
 		}
 	}
 }
