@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -105,40 +104,52 @@ func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment,
 	return d.Deployment, nil
 }
 
-// replace stores what a change makes of the definitions. What is to become of the instances of deleted apps is stored
-// before: a delete that wipes, stored alone, would be a delete that does not.
+// replace stores what a change makes of the definitions. A deletion that wipes says so in the same document: stored in two
+// parts, a crash between them would wipe what is wanted, or keep what nobody finds again.
 func (l *loop) replace(defs store.Definitions, changed []app.ID, o app.ApplyOptions, at app.Timestamp) error {
 	old := l.defs.Definitions
 	if err := l.remember(defs.Definitions, changed, at); err != nil {
 		return err
 	}
-	if err := l.doom(defs.Definitions, changed, o); err != nil {
-		return err
-	}
+	defs.Wiped = l.wiped(defs.Definitions, changed, o)
 	if err := l.saveDefinitions(defs); err != nil {
 		l.emit(app.GroupChangeEvent{GroupID: common(changed), Version: at, Reason: err.Error()})
 		return err
 	}
+	l.wipe() // where the store falls silent now, the next load goes on with it
 	l.emitDefinitions(old, defs.Definitions, changed)
 	l.tidy(changed)
 	return nil
 }
 
-// doom gives the instances of deleted apps the goal that remains of them, where a person asked for their volumes to go, too.
-// Volumes of plain apps always do, as in Marathon; those of databases only then.
-func (l *loop) doom(next app.Definitions, deleted []app.ID, o app.ApplyOptions) error {
+// wiped are the apps that are deleted with their volumes: a plain one always, as in Marathon, a database only where a person
+// asked for it.
+func (l *loop) wiped(next app.Definitions, changed []app.ID, o app.ApplyOptions) []app.ID {
+	var ids []app.ID
+	for _, id := range changed {
+		before, there := l.defs.Apps[id]
+		if _, stays := next.Apps[id]; there && !stays && (o.Wipe || !before.IsPostgres()) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// wipe gives the instances of apps that were deleted with their volumes the goal that remains of them. False when the store
+// did not confirm that; it is then done again.
+func (l *loop) wipe() bool {
 	for _, id := range slices.Sorted(maps.Keys(l.instances)) {
 		i := l.instances[id]
-		_, stays := next.Apps[i.App]
-		if stays || !slices.Contains(deleted, i.App) || i.Volume == "" || i.Goal == deploy.GoalWiped || i.Postgres && !o.Wipe {
+		_, wanted := l.defs.Apps[i.App]
+		if wanted || i.Volume == "" || i.Goal == deploy.GoalWiped || !slices.Contains(l.defs.Wiped, i.App) {
 			continue
 		}
 		i.Goal = deploy.GoalWiped
 		if !l.save(i) {
-			return errors.New(l.storeWhy)
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // unfinished are the apps as they were before the deployments that are given up half-way. What takes their place has to

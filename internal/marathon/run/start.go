@@ -20,6 +20,9 @@ func (l *loop) prepared() (bool, error) {
 		if ok, err := l.load(); !ok {
 			return false, err
 		}
+		if !l.wipe() {
+			return false, nil
+		}
 	}
 	if !l.subscribed {
 		if ok, err := l.subscribe(); !ok {

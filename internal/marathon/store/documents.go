@@ -41,6 +41,9 @@ type Definitions struct {
 	app.Definitions
 
 	Deployments []Deployment `json:"deployments"` // oldest first
+	// Wiped are the apps whose last deletion took their volumes along. Their instances are told one by one afterwards, and
+	// again by whoever reads this after a crash.
+	Wiped []app.ID `json:"wiped,omitempty"`
 }
 
 // Deployment is an open deployment with what is needed to lead back.
