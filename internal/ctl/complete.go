@@ -100,14 +100,10 @@ func (t *tool) scopes(ctx context.Context) []string {
 func (t *tool) memberNames(ctx context.Context, named, role string) []string {
 	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
-	s, err := t.open(ctx, named, "")
+	s, c, err := t.load(ctx, named, "")
 	if err != nil {
 		return nil
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return nil
-	}
 	return ofRole(c, role)
 }

@@ -177,6 +177,20 @@ func (t *tool) open(ctx context.Context, named, group string) (*session, error) 
 	return s, nil
 }
 
+// load opens a cluster and reads its picture; the caller closes the session where there is no error.
+func (t *tool) load(ctx context.Context, named, group string) (*session, cluster.Cluster, error) {
+	s, err := t.open(ctx, named, group)
+	if err != nil {
+		return nil, cluster.Cluster{}, err
+	}
+	c, err := s.load(ctx)
+	if err != nil {
+		s.close()
+		return nil, cluster.Cluster{}, err
+	}
+	return s, c, nil
+}
+
 // peers makes the client for members.
 func (t *tool) peers(cfg config.Client) (*client.Client, error) {
 	if t.env.Peers == nil {

@@ -68,15 +68,11 @@ func (t *tool) dsn(ctx context.Context, name, group string, o oneMember) error {
 	if err := o.settle(); err != nil {
 		return err
 	}
-	s, err := t.open(ctx, name, group)
+	s, c, err := t.load(ctx, name, group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
 	host, port, ok := o.in(c).Endpoint()
 	if !ok {
 		return errors.New("Can not find a suitable member") //nolint:staticcheck // the text is part of the interface

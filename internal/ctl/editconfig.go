@@ -36,14 +36,13 @@ func (t *tool) showConfigCommand() *cobra.Command {
 }
 
 func (t *tool) showConfig(ctx context.Context, name, group string) error {
-	s, err := t.open(ctx, name, group)
+	s, c, err := t.load(ctx, name, group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil || c.Config.Version == 0 {
-		return err
+	if c.Config.Version == 0 {
+		return nil
 	}
 	text, err := yamlText(plain(c.Config.Data), false)
 	if err != nil {
@@ -89,15 +88,11 @@ made when somebody else changed it meanwhile.`,
 }
 
 func (t *tool) editConfig(ctx context.Context, name string, o editOptions) error {
-	s, err := t.open(ctx, name, o.group)
+	s, c, err := t.load(ctx, name, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
 	if c.Config.Version == 0 {
 		return fmt.Errorf("The config key does not exist in the cluster %s", s.scope) //nolint:staticcheck // the text is part of the interface
 	}

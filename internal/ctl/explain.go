@@ -74,15 +74,11 @@ func (t *tool) explain(ctx context.Context, member string, o explainOptions) err
 		}
 		return t.explainMembers(ctx, &session{client: peers, tool: t}, cluster.Cluster{}, []cluster.Member{m}, true, o)
 	}
-	s, err := t.open(ctx, "", "")
+	s, c, err := t.load(ctx, "", "")
 	if err != nil {
 		return fmt.Errorf("%w. %s", err, withoutDCS)
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return fmt.Errorf("%w. %s", err, withoutDCS)
-	}
 	members := c.Members
 	if member != "" {
 		m, known := c.Member(member)

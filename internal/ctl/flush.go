@@ -78,15 +78,11 @@ func (t *tool) flushRestart(ctx context.Context, s *session, m cluster.Member) {
 }
 
 func (t *tool) flushSwitchover(ctx context.Context, name, group string) error {
-	s, err := t.open(ctx, name, group)
+	s, c, err := t.load(ctx, name, group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
 	if c.Failover.ScheduledAt == "" {
 		t.printf("No pending scheduled switchover\n")
 		return nil

@@ -28,15 +28,11 @@ func (t *tool) historyCommand() *cobra.Command {
 }
 
 func (t *tool) history(ctx context.Context, name, group, format string) error {
-	s, err := t.open(ctx, name, group)
+	s, c, err := t.load(ctx, name, group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
 	text, err := renderHistory(c.History, format)
 	if err != nil {
 		return err

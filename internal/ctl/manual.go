@@ -53,15 +53,11 @@ var errPausedSwitchover = errors.New("Can't schedule switchover in the paused st
 
 // manual asks what is missing, asks whether it is meant, and hands the request to the leader.
 func (t *tool) manual(ctx context.Context, kind, name string, o manualOptions) error {
-	s, err := t.open(ctx, name, o.group)
+	s, c, err := t.load(ctx, name, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
 	t.printf("Current cluster topology\n")
 	if err := t.show(ctx, s); err != nil {
 		return err

@@ -51,19 +51,16 @@ type selection struct {
 
 // selected opens a cluster and chooses members of it; the caller closes it.
 func (t *tool) selected(ctx context.Context, name string, o choice) (selection, error) {
-	s, err := t.open(ctx, name, o.group)
+	s, c, err := t.load(ctx, name, o.group)
 	if err != nil {
 		return selection{}, err
 	}
-	c, err := s.load(ctx)
-	if err == nil {
-		var members []cluster.Member
-		if members, err = t.choose(ctx, s, c, o); err == nil {
-			return selection{s, c, members}, nil
-		}
+	members, err := t.choose(ctx, s, c, o)
+	if err != nil {
+		s.close()
+		return selection{}, err
 	}
-	s.close()
-	return selection{}, err
+	return selection{s, c, members}, nil
 }
 
 // choose shows the cluster and finds the members that are meant.

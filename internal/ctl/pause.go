@@ -38,15 +38,12 @@ func (t *tool) pauseCommand(pause bool) *cobra.Command {
 }
 
 func (t *tool) pause(ctx context.Context, name, group string, pause, wait bool) error {
-	s, err := t.open(ctx, name, group)
+	s, c, err := t.load(ctx, name, group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
 	switch {
-	case err != nil:
-		return err
 	case pause && paused(c):
 		return errors.New("Cluster is already paused") //nolint:staticcheck // the text is part of the interface
 	case !pause && !paused(c):

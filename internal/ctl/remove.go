@@ -30,15 +30,11 @@ Stop the agents first: those that run begin a new entry at once.`,
 }
 
 func (t *tool) remove(ctx context.Context, name string, o removeOptions) error {
-	s, err := t.open(ctx, name, o.group)
+	s, c, err := t.load(ctx, name, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
 	text, err := listing{scope: s.scope, group: s.group, picture: c, format: o.format}.render()
 	if err != nil {
 		return err

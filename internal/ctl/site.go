@@ -90,15 +90,11 @@ func promotion() direction { return direction{"promote", "promotion", cluster.Ro
 
 // site makes a cluster a standby of another one, or ends that, and waits until its leader is what it shall be.
 func (t *tool) site(ctx context.Context, name string, to direction, section map[string]any, force bool) error {
-	s, err := t.open(ctx, name, "")
+	s, c, err := t.load(ctx, name, "")
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
 	leader, ok := c.LeaderMember()
 	switch {
 	case !ok:

@@ -30,15 +30,11 @@ func (t *tool) versionCommand() *cobra.Command {
 
 // versions asks the members what they run.
 func (t *tool) versions(ctx context.Context, name, group string, names []string) error {
-	s, err := t.open(ctx, name, group)
+	s, c, err := t.load(ctx, name, group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := s.load(ctx)
-	if err != nil {
-		return err
-	}
 	t.printf("\n")
 	for _, m := range c.Members {
 		if m.APIURL == "" || len(names) > 0 && !slices.Contains(names, m.Name) {
