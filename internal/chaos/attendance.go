@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"syscall"
@@ -50,11 +51,24 @@ func (a *Attendance) Stop() {
 	a.done.Wait()
 }
 
-// Require begins anew: so many servers have to be there from now on.
-func (a *Attendance) Require(servers int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.required, a.fewest, a.samples = servers, a.count(), 0
+// Require waits until so many servers are there, and begins anew: they have to be there from now on. One that was not asked
+// yet is none that went.
+func (a *Attendance) Require(ctx context.Context, servers int) error {
+	for {
+		a.mu.Lock()
+		there, changed := a.count(), a.changed
+		if there >= servers {
+			a.required, a.fewest, a.samples = servers, there, 0
+			a.mu.Unlock()
+			return nil
+		}
+		a.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %d servers, %d are there: %w", servers, there, context.Cause(ctx))
+		}
+	}
 }
 
 // lower has no more servers required than that.

@@ -206,7 +206,9 @@ func (s *schedulerField) take(st step) {
 	byUs := st.fault.Limit == planned
 	f := st.fault
 	f.strike = func(ctx context.Context, p *Platform, pic Picture) (string, error) {
-		s.attendance.Require(before)
+		if err := s.attendance.Require(ctx, before); err != nil {
+			return "", err
+		}
 		next := s.attendance.Changed()
 		deed, err := st.fault.strike(ctx, p, pic)
 		s.attendance.lower(p.instances)

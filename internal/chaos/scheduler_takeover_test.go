@@ -43,7 +43,9 @@ func TestSchedulerTakesOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		attendance.Require(3)
+		if err := attendance.Require(s.ctx, 3); err != nil {
+			t.Fatal(err)
+		}
 		changed := attendance.Changed()
 		leader := s.ask(c.method, c.path, c.body)
 		select {
