@@ -111,9 +111,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, leader string) 
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			a := s.failure(r, err)
-			if a.status != http.StatusRequestEntityTooLarge {
-				a = answer{status: http.StatusBadGateway, body: message{"the scheduler that leads, " + leader + ", does not answer: " + err.Error()}}
+			a := answer{status: http.StatusBadGateway, body: message{"the scheduler that leads, " + leader + ", does not answer: " + err.Error()}}
+			if isType[*http.MaxBytesError](err) {
+				a = s.failure(r, err)
 			}
 			a.write(w, r)
 		},
