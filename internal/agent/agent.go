@@ -74,6 +74,7 @@ type Agent struct {
 	guarding guarding
 	slots    slotKeeping
 	changes  changes
+	doubt    string // the last one that was logged, once and not every tick
 	// reloading is the configuration file on its way into force.
 	reloading reloading
 	// last is nil before the first decision.

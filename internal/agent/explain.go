@@ -59,6 +59,10 @@ func (c *changes) all() []ha.Change {
 // explain keeps a decision and logs it, both when it differs from the last one: one line per change, not per tick.
 func (a *Agent) explain(ctx context.Context, v ha.View, d ha.Decision) {
 	a.changes.add(ha.ChangeOf(v, d))
+	if d.Doubt != "" && d.Doubt != a.doubt {
+		a.log.WarnContext(ctx, "the cluster has to be put right", slog.String("why", d.Doubt))
+		a.doubt = d.Doubt
+	}
 	level := slog.LevelDebug
 	if d.Why != a.snapshot.Load().Reason {
 		level = slog.LevelInfo

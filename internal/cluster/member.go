@@ -230,6 +230,13 @@ func (m Member) Streaming() bool {
 	return m.Running() && m.ReplicationState == ReplicationStreaming
 }
 
+// Older reports whether the member announces an agent of an earlier major version. One that announces none is of any.
+func (m Member) Older(major int) bool {
+	text, _, _ := strings.Cut(m.AgentVersion, ".")
+	n, err := strconv.Atoi(text)
+	return err == nil && n < major
+}
+
 // HostPort joins a host and a port, with brackets where the host is an IPv6 address.
 func HostPort(host string, port int) string {
 	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {

@@ -16,6 +16,9 @@ type Decision struct {
 	Rule string
 	// Checks are the conditions that were weighed, in the order they were.
 	Checks []Check
+	// Doubt is what an operator should put right although the decision stands; empty where there is nothing. It is the
+	// last of the checks too.
+	Doubt string
 	// Wake is the longest time until the next tick; zero leaves it to loop_wait.
 	Wake time.Duration
 	// Again asks for the next tick at once, because an action's result decides what follows.

@@ -29,7 +29,8 @@ func leader(mem *Memory, v View) (Decision, bool) {
 		return withCheckpoint(mem, v, synchronous(mem, v, d)), true
 	}
 	mem.Handover = Handover{}
-	return withCheckpoint(mem, v, synchronous(mem, v, withStatus(v, do("leading")).with(chores...))), true
+	d := doubtQuorum(v, withStatus(v, do("leading")).with(chores...))
+	return withCheckpoint(mem, v, synchronous(mem, v, d)), true
 }
 
 // withCheckpoint adds the checkpoint after the promotion to a decision that leaves room for it: others wait for it before

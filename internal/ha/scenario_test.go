@@ -453,7 +453,7 @@ func (s *scenario) member(w words) {
 	if !w.has("none") {
 		m := cluster.Member{
 			Name: name, ConnURL: "postgres://" + name + ":5432/postgres", APIURL: "http://" + name + ":8008/patroni",
-			State: stateIn(w), Role: cluster.RoleReplica, Tags: w.tags(),
+			State: stateIn(w), Role: cluster.RoleReplica, Tags: w.tags(), AgentVersion: w.keys["version"],
 		}
 		if w.has("primary") {
 			m.Role = cluster.RolePrimary

@@ -1,11 +1,6 @@
 package slots
 
-import (
-	"strconv"
-	"strings"
-
-	"github.com/pgbaton/pgbaton/internal/cluster"
-)
+import "github.com/pgbaton/pgbaton/internal/cluster"
 
 // streamsFrom reports whether a member streams from this server, as far as can be told.
 func (v View) streamsFrom(m cluster.Member) bool {
@@ -55,11 +50,6 @@ func OwnSlot(name string, tags cluster.Tags, s cluster.Settings, remote bool) st
 
 // tellsPositions reports whether the leader's agent publishes the positions of all slots, as those do from 4.0 on.
 func tellsPositions(c cluster.Cluster) bool {
-	leader, known := c.LeaderMember()
-	if !known || leader.AgentVersion == "" {
-		return true
-	}
-	major, _, _ := strings.Cut(leader.AgentVersion, ".")
-	n, err := strconv.Atoi(major)
-	return err != nil || n >= 4
+	leader, _ := c.LeaderMember()
+	return !leader.Older(4)
 }
