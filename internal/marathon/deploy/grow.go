@@ -26,11 +26,9 @@ func (p *planner) grow(v view, missing int) {
 	suspended := v.with(func(i Instance) bool { return i.Goal == GoalSuspended && !i.Live() && i.Stopping == nil })
 	stuck := func(i Instance) bool { return v.state.Down[i.Host] || v.draining(i) }
 	back := slices.DeleteFunc(slices.Clone(suspended), stuck)
-	if away := slices.DeleteFunc(slices.Clone(suspended), func(i Instance) bool { return !stuck(i) }); !v.hasSource() && len(away) > 0 {
-		if led := slices.ContainsFunc(away, func(i Instance) bool { return i.Led }); led || len(back) == 0 {
-			p.wait(v.id, "", "no member runs, and those that have the newest data cannot be launched now: "+names(away))
-			return
-		}
+	if away := v.newestAway(back, slices.DeleteFunc(suspended, func(i Instance) bool { return !stuck(i) })); len(away) > 0 {
+		p.wait(v.id, "", "no member runs, and those that have the newest data cannot be launched now: "+names(away))
+		return
 	}
 	slices.SortStableFunc(back, func(a, b Instance) int {
 		return cmp.Or(ledFirst(a, b), cmp.Compare(b.EndedAt, a.EndedAt))
@@ -42,6 +40,20 @@ func (p *planner) grow(v view, missing int) {
 	for range missing {
 		p.do(Launch{App: v.id})
 	}
+}
+
+// newestAway are the suspended members that have to be waited for before anybody is launched: back can return, stuck cannot
+// now. One out of reach counts as stuck, and may run still: it has newer data than any that ended before it, but for one
+// that led.
+func (v *view) newestAway(back, stuck []Instance) []Instance {
+	led := func(i Instance) bool { return i.Led }
+	lost := v.with(func(i Instance) bool { return i.Goal == GoalSuspended && i.Unreachable() })
+	away := slices.Concat(lost, stuck)
+	newer := slices.ContainsFunc(away, led) || len(lost) > 0 && !slices.ContainsFunc(back, led)
+	if v.hasSource() || !newer && len(back) > 0 {
+		return nil
+	}
+	return away
 }
 
 // hasSource reports whether a member lives, or will again, from which others can copy.
