@@ -183,6 +183,25 @@ func TestCancelLeadsBack(t *testing.T) {
 	})
 }
 
+// TestCancelSparesWhatHasNotMoved says: members that still run the restored configuration are not restarted.
+func TestCancelSparesWhatHasNotMoved(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.up()
+		next := cluster(3)
+		next.Env = map[string]app.EnvValue{"A": {Text: "b"}}
+		d := w.put(next)
+		if _, _, err := w.s.Cancel(t.Context(), d.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		moved := len(w.m.killed())
+		w.pass(10 * time.Minute)
+		w.wantSettled()
+		if slices.Contains(w.m.killed(), "node1") {
+			t.Errorf("the leader on node1 never had another configuration and was stopped: %v, %d of them before", w.m.killed(), moved)
+		}
+	})
+}
+
 func TestCancelByForceLeavesThingsAsTheyAre(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.up()

@@ -203,7 +203,11 @@ func (l *loop) cancel(id string, force bool) (app.Deployment, bool, error) {
 	}
 	d := l.defs.Deployments[n]
 	if !force {
-		back, err := l.deploy(app.Definitions{Apps: undo(l.defs.Apps, d), Groups: l.defs.Groups}, app.ApplyOptions{Force: true})
+		given := l.defs.Apps
+		back, err := l.deploy(app.Definitions{Apps: undo(given, d), Groups: l.defs.Groups}, app.ApplyOptions{Force: true})
+		if err == nil {
+			l.spare(d, given)
+		}
 		return back, true, err
 	}
 	defs := store.Definitions{Definitions: l.defs.Definitions, Deployments: without(l.defs.Deployments, []string{id})}
@@ -214,6 +218,23 @@ func (l *loop) cancel(id string, force bool) (app.Deployment, bool, error) {
 	l.emitGivenUp(d, "a person gave it up")
 	l.publish()
 	return d.Deployment, true, nil
+}
+
+// spare lets instances that the deployment has not moved count as those of the restored definition: they run its
+// configuration. given are the apps before the way back. It follows the definitions, for an instance that is not spared is
+// restarted for nothing, and one spared too early would stay as it is.
+func (l *loop) spare(d store.Deployment, given map[app.ID]app.App) {
+	var list []deploy.Instance
+	for _, id := range slices.Sorted(maps.Keys(l.instances)) {
+		i := l.instances[id]
+		before, back := d.Before[i.App], l.defs.Apps[i.App]
+		if before == nil || i.Version < before.VersionInfo.LastConfigChangeAt || i.Version >= given[i.App].VersionInfo.LastConfigChangeAt {
+			continue
+		}
+		i.Version = back.Version
+		list = append(list, i)
+	}
+	l.save(list...)
 }
 
 // undo is apps with those the deployment touches as they were before it, as new versions.

@@ -85,20 +85,21 @@ func (w *world) unsettled() string {
 // wrongTasks compares what runs with what is wanted and with what the scheduler believes.
 func (w *world) wrongTasks() string {
 	runs := map[app.ID]int{}
-	believed := map[app.TaskID]bool{}
+	believed := map[app.TaskID]app.Timestamp{} // and the version that each is said to have
 	for id := range w.confirmed {
 		for _, t := range w.life.sched.Tasks(id) {
-			believed[t.ID] = true
+			believed[t.ID] = t.Version
 		}
 	}
 	for _, r := range w.fleet.Running() {
 		id := r.Spec.App.ID
+		version, known := believed[r.Task]
 		switch {
 		case r.State != app.TaskRunning:
 			return fmt.Sprintf("%s is %s", r.Task, r.State)
-		case !believed[r.Task]:
+		case !known:
 			return fmt.Sprintf("%s runs on %s and the scheduler does not know it", r.Task, r.Spec.Host)
-		case r.Spec.App.Version < w.confirmed[id].VersionInfo.LastConfigChangeAt && !w.abandoned[id]:
+		case !w.abandoned[id] && (version < w.confirmed[id].VersionInfo.LastConfigChangeAt || app.Diff(r.Spec.App, w.confirmed[id]) == app.ChangeRestart):
 			return fmt.Sprintf("%s runs an older configuration", r.Task)
 		}
 		delete(believed, r.Task)
