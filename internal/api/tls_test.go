@@ -2,83 +2,40 @@ package api
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/pgbaton/pgbaton/internal/tlsfiles/tlstest"
 )
 
-// authority is one that vouches for certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
+// loopback is for whom the certificates of servers are here.
+var loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{cert, key}
-}
+// authority is one that vouches for certificates of this host.
+type authority struct{ *tlstest.Authority }
+
+func newAuthority() authority { return authority{tlstest.New()} }
 
 // vouch makes a certificate for this host with a serial number.
-func (a *authority) vouch(t *testing.T, serial int64) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+func (a authority) vouch(serial int64) tls.Certificate {
+	return a.Issue(tlstest.Subject{Serial: serial, Addresses: loopback})
 }
 
-func (a *authority) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
-	return pool
-}
-
-func (a *authority) server(t *testing.T, serial int64, ask tls.ClientAuthType) *tls.Config {
-	t.Helper()
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{a.vouch(t, serial)}, ClientCAs: a.pool(), ClientAuth: ask}
+func (a authority) server(serial int64, ask tls.ClientAuthType) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{a.vouch(serial)}, ClientCAs: a.Pool(), ClientAuth: ask}
 }
 
 // request sends one request over TLS and returns the status code, the number of the server's certificate, and the
 // connection, which stays open.
-func (a *authority) request(t *testing.T, l net.Listener, method, path string, shown ...tls.Certificate) (code int, serial int64, err error) {
+func (a authority) request(t *testing.T, l net.Listener, method, path string, shown ...tls.Certificate) (code int, serial int64, err error) {
 	t.Helper()
 	conn := dial(t, l)
-	c := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: a.pool(), ServerName: "127.0.0.1", Certificates: shown})
+	c := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: a.Pool(), ServerName: "127.0.0.1", Certificates: shown})
 	code, err = over(c, method, path)
 	if err != nil {
 		return 0, 0, err
@@ -101,8 +58,8 @@ func over(c net.Conn, method, path string) (int, error) {
 }
 
 func TestCertificatesOfClients(t *testing.T) {
-	ours, others := newAuthority(t), newAuthority(t)
-	own, foreign := ours.vouch(t, 7), others.vouch(t, 8)
+	ours, others := newAuthority(), newAuthority()
+	own, foreign := ours.vouch(7), others.vouch(8)
 	cases := []struct {
 		name      string
 		ask       tls.ClientAuthType
@@ -121,7 +78,7 @@ func TestCertificatesOfClients(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			l := listen(t)
-			start(t, agentLedBy("n1"), Options{TLS: ours.server(t, 1, c.ask), Certified: c.certified}, l)
+			start(t, agentLedBy("n1"), Options{TLS: ours.server(1, c.ask), Certified: c.certified}, l)
 			for method, want := range map[string]int{"GET /patroni": c.get, "POST /reload": c.post} {
 				method, path, _ := strings.Cut(method, " ")
 				got, _, err := ours.request(t, l, method, path, c.shown...)
@@ -135,13 +92,13 @@ func TestCertificatesOfClients(t *testing.T) {
 
 // A new certificate is for new connections; those that are open go on.
 func TestCertificateIsRenewed(t *testing.T) {
-	a, l := newAuthority(t), listen(t)
-	s := start(t, agentLedBy("n1"), Options{TLS: a.server(t, 1, tls.NoClientCert)}, l)
-	held := tls.Client(dial(t, l), &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: a.pool(), ServerName: "127.0.0.1"})
+	a, l := newAuthority(), listen(t)
+	s := start(t, agentLedBy("n1"), Options{TLS: a.server(1, tls.NoClientCert)}, l)
+	held := tls.Client(dial(t, l), &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: a.Pool(), ServerName: "127.0.0.1"})
 	if code, err := over(held, "GET", "/patroni"); code != 200 {
 		t.Fatalf("%d, %v", code, err)
 	}
-	s.Configure(Options{TLS: a.server(t, 2, tls.NoClientCert)})
+	s.Configure(Options{TLS: a.server(2, tls.NoClientCert)})
 	if code, serial, err := a.request(t, l, "GET", "/patroni"); code != 200 || serial != 2 {
 		t.Errorf("new: %d with certificate %d, %v", code, serial, err)
 	}
@@ -152,13 +109,13 @@ func TestCertificateIsRenewed(t *testing.T) {
 
 // TLS is turned on without a new start: connections without it get one more answer.
 func TestTLSIsTurnedOn(t *testing.T) {
-	a, l := newAuthority(t), listen(t)
+	a, l := newAuthority(), listen(t)
 	s := start(t, agentLedBy("n1"), Options{}, l)
 	held := dial(t, l)
 	if code, err := over(held, "GET", "/patroni"); code != 200 {
 		t.Fatalf("%d, %v", code, err)
 	}
-	s.Configure(Options{TLS: a.server(t, 1, tls.NoClientCert)})
+	s.Configure(Options{TLS: a.server(1, tls.NoClientCert)})
 	if code, serial, err := a.request(t, l, "GET", "/patroni"); code != 200 || serial != 1 {
 		t.Errorf("TLS: %d with certificate %d, %v", code, serial, err)
 	}
@@ -174,9 +131,9 @@ func TestTLSIsTurnedOn(t *testing.T) {
 }
 
 func TestBadHandshakes(t *testing.T) {
-	a := newAuthority(t)
+	a := newAuthority()
 	for _, sends := range []string{"", "\x16\x03\x01\x02\x00\x01", "\x16\x03\x01\xff\xff" + strings.Repeat("\x00", 100), strings.Repeat("\xff", 100)} {
-		serve(t, Options{TLS: a.server(t, 1, tls.NoClientCert)}, func(t *testing.T, dial func() net.Conn) {
+		serve(t, Options{TLS: a.server(1, tls.NoClientCert)}, func(t *testing.T, dial func() net.Conn) {
 			conn := dial()
 			go io.WriteString(conn, sends)
 			if _, took := closes(t, conn); took > headerTimeout {

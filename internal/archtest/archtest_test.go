@@ -51,6 +51,7 @@ func laboratory() []string {
 		"kv/embedded/embeddedtest",
 		"haproxy/haproxytest",
 		"dcs/dcstest",
+		"tlsfiles/tlstest",
 		"marathon/driver/drivertest", "marathon/api/acceptance",
 		"marathon/driver/simulated",
 		"marathon/driver/docker/dockertest",

@@ -2,16 +2,9 @@ package chaos
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -20,13 +13,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/tlsfiles/tlstest"
 )
 
 // certificates are files of an authority and what it vouches for.
 type certificates struct {
+	*tlstest.Authority
 	dir  string
-	ca   *x509.Certificate
-	key  *ecdsa.PrivateKey
 	last int64
 }
 
@@ -44,43 +38,22 @@ func newCertificates(t *testing.T) *certificates {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c := &certificates{dir: dir}
-	c.make(t, "ca")
+	c := &certificates{Authority: tlstest.New(), dir: dir}
+	c.write(t, "ca", c.PEM())
 	return c
 }
 
 func (c *certificates) file(name string) string { return filepath.Join(c.dir, name+".pem") }
 
-// make writes a certificate with its key into one file; the first one is the authority's.
+// make writes a certificate with its key into one file.
 func (c *certificates) make(t *testing.T, name string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	c.last++
-	template := &x509.Certificate{SerialNumber: big.NewInt(c.last), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
-	parent, signer := template, key
-	if c.ca == nil {
-		template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	} else {
-		parent, signer = c.ca, c.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.ca == nil {
-		c.key = key
-		if c.ca, err = x509.ParseCertificate(der); err != nil {
-			t.Fatal(err)
-		}
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	c.write(t, name, tlstest.BothPEM(c.Issue(tlstest.Subject{Name: name, Serial: c.last})))
+}
+
+func (c *certificates) write(t *testing.T, name string, text []byte) {
+	t.Helper()
 	if err := os.WriteFile(c.file(name), text, 0o644); err != nil { //nolint:gosec // the agents run as somebody else
 		t.Fatal(err)
 	}

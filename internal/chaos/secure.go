@@ -1,23 +1,16 @@
 package chaos
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/pgbaton/pgbaton/internal/client"
+	"github.com/pgbaton/pgbaton/internal/tlsfiles/tlstest"
 )
 
 // secured are the files of an authority and of one certificate that it gave, which all servers and all clients of a
@@ -29,61 +22,14 @@ type secured struct {
 
 // secure writes the files into a folder. The certificate is for the addresses.
 func secure(folder string, addresses []netip.Addr) (*secured, error) {
-	authority, authorityKey, err := issue(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "laboratory"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	wanted := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "member"},
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	for _, a := range addresses {
-		wanted.IPAddresses = append(wanted.IPAddresses, net.IP(a.AsSlice()))
-	}
-	leaf, leafKey, err := issue(wanted, authority, authorityKey)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(leafKey)
-	if err != nil {
-		return nil, err
-	}
+	authority := tlstest.New()
+	member := authority.Issue(tlstest.Subject{Name: "member", Addresses: addresses})
 	s := &secured{ca: filepath.Join(folder, "ca.pem"), cert: filepath.Join(folder, "member.pem"), key: filepath.Join(folder, "member.key")}
-	err = errors.Join(
-		writePEM(s.ca, "CERTIFICATE", authority.Raw), writePEM(s.cert, "CERTIFICATE", leaf.Raw), writePEM(s.key, "PRIVATE KEY", der))
-	roots := x509.NewCertPool()
-	roots.AddCert(authority)
-	s.client = &tls.Config{
-		MinVersion: tls.VersionTLS12, RootCAs: roots,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: leafKey}},
-	}
-	return s, err
-}
-
-// issue makes a key with a certificate, which the parent signs, or its own key where there is none.
-func issue(wanted, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	if parent == nil {
-		parent, parentKey = wanted, key
-	}
-	wanted.SerialNumber = big.NewInt(time.Now().UnixNano())
-	wanted.NotBefore, wanted.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
-	der, err := x509.CreateCertificate(rand.Reader, wanted, parent, &key.PublicKey, parentKey)
-	if err != nil {
-		return nil, nil, err
-	}
-	certificate, err := x509.ParseCertificate(der)
-	return certificate, key, err
-}
-
-func writePEM(path, kind string, der []byte) error {
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+	s.client = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authority.Pool(), Certificates: []tls.Certificate{member}}
+	return s, errors.Join(
+		os.WriteFile(s.ca, authority.PEM(), 0o600),
+		os.WriteFile(s.cert, tlstest.CertificatePEM(member), 0o600),
+		os.WriteFile(s.key, tlstest.KeyPEM(member), 0o600))
 }
 
 // apply has a member serve and call with TLS and certificates only; who wants to change something has to log in too.

@@ -1,59 +1,38 @@
 package postgres
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pgbaton/pgbaton/internal/secret"
+	"github.com/pgbaton/pgbaton/internal/tlsfiles/tlstest"
 )
 
-// authority issues certificates.
+// authority issues certificates as files.
 type authority struct {
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	*tlstest.Authority
+	dir string
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &authority{dir: t.TempDir(), cert: cert, key: key}
-	a.write(t, "ca.crt", &pem.Block{Type: "CERTIFICATE", Bytes: der})
+	a := &authority{tlstest.New(), t.TempDir()}
+	a.write(t, "ca.crt", a.PEM())
 	return a
 }
 
 func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
 
-func (a *authority) write(t *testing.T, name string, block *pem.Block) {
+func (a *authority) write(t *testing.T, name string, text []byte) {
 	t.Helper()
-	if err := os.WriteFile(a.path(name), pem.EncodeToMemory(block), 0o600); err != nil {
+	if err := os.WriteFile(a.path(name), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -62,32 +41,22 @@ func (a *authority) write(t *testing.T, name string, block *pem.Block) {
 // there is a password.
 func (a *authority) issue(t *testing.T, name, password string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert := a.Issue(tlstest.Subject{Name: name, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}})
+	a.write(t, name+".crt", tlstest.CertificatePEM(cert))
+	if password == "" {
+		a.write(t, name+".key", tlstest.KeyPEM(cert))
+		return
+	}
+	plain, err := x509.MarshalECPrivateKey(tlstest.Key(cert))
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	//nolint:staticcheck // the form of encrypted keys that every program reads
+	closed, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", plain, []byte(password), x509.PEMCipherAES256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.write(t, name+".crt", &pem.Block{Type: "CERTIFICATE", Bytes: der})
-	bytes, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := &pem.Block{Type: "EC PRIVATE KEY", Bytes: bytes}
-	if password != "" {
-		//nolint:staticcheck // the form of encrypted keys that every program reads
-		if block, err = x509.EncryptPEMBlock(rand.Reader, block.Type, bytes, []byte(password), x509.PEMCipherAES256); err != nil {
-			t.Fatal(err)
-		}
-	}
-	a.write(t, name+".key", block)
+	a.write(t, name+".key", pem.EncodeToMemory(closed))
 }
 
 // login is a role that proves itself by its certificate.

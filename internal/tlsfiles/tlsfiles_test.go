@@ -1,15 +1,11 @@
 package tlsfiles
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,64 +16,31 @@ import (
 	"github.com/youmark/pkcs8"
 
 	"github.com/pgbaton/pgbaton/internal/secret"
+	"github.com/pgbaton/pgbaton/internal/tlsfiles/tlstest"
 )
 
 const password = secret.Text("correct horse")
 
 // authority signs certificates into files of a folder.
 type authority struct {
-	dir  string
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
+	*tlstest.Authority
+	dir string
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{dir: t.TempDir()}
-	var der []byte
-	a.key, der = a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.cert = cert
-	write(t, a.path("ca.pem"), block("CERTIFICATE", der))
+	a := &authority{tlstest.New(), t.TempDir()}
+	write(t, a.path("ca.pem"), a.PEM())
 	return a
 }
 
 func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
 
-// sign makes a certificate for host example and returns its key.
-func (a *authority) sign(t *testing.T, template *x509.Certificate) (*ecdsa.PrivateKey, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := template, key
-	if a.cert != nil {
-		parent, signer = a.cert, a.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key, der
-}
-
-// issue writes a certificate and its key in all the forms that keys have.
+// issue writes a certificate for host example, and its key in all the forms that keys have.
 func (a *authority) issue(t *testing.T, name string) {
 	t.Helper()
-	key, der := a.sign(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, DNSNames: []string{"example"},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
-	plain, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := a.Issue(tlstest.Subject{Name: name, Names: []string{"example"}})
+	key := tlstest.Key(cert)
 	old, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -91,13 +54,12 @@ func (a *authority) issue(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert := block("CERTIFICATE", der)
-	write(t, a.path(name+".pem"), cert)
-	write(t, a.path(name+".key"), block("PRIVATE KEY", plain))
+	write(t, a.path(name+".pem"), tlstest.CertificatePEM(cert))
+	write(t, a.path(name+".key"), tlstest.KeyPEM(cert))
 	write(t, a.path(name+".old"), block("EC PRIVATE KEY", old))
 	write(t, a.path(name+".closed"), block("ENCRYPTED PRIVATE KEY", closed))
 	write(t, a.path(name+".closedold"), pem.EncodeToMemory(closedOld))
-	write(t, a.path(name+".both"), append(block("PRIVATE KEY", plain), cert...))
+	write(t, a.path(name+".both"), append(tlstest.KeyPEM(cert), tlstest.CertificatePEM(cert)...))
 }
 
 func block(kind string, der []byte) []byte {

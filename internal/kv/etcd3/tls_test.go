@@ -2,12 +2,7 @@ package etcd3
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
 	"net"
 	"strings"
 	"testing"
@@ -15,36 +10,13 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/pgbaton/pgbaton/internal/tlsfiles/tlstest"
 )
 
-// certificate returns a certificate for the name and the pool that trusts it.
-func certificate(t *testing.T, name string) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		DNSNames:     []string{name},
-		NotAfter:     time.Now().Add(time.Hour),
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
 func TestCertificateIsCheckedAgainstTheAlias(t *testing.T) {
-	cert, pool := certificate(t, "etcd-node1")
+	authority := tlstest.New()
+	cert := authority.Issue(tlstest.Subject{Names: []string{"etcd-node1"}})
 	server := credentials.NewServerTLSFromCert(&cert)
 	host, port, err := net.SplitHostPort(serve(t, &reluctant{}, grpc.Creds(server)))
 	if err != nil {
@@ -52,7 +24,7 @@ func TestCertificateIsCheckedAgainstTheAlias(t *testing.T) {
 	}
 	config := Config{
 		Resolve: map[string]string{"etcd-node1": host, "etcd-node2": host},
-		TLS:     &tls.Config{RootCAs: pool},
+		TLS:     &tls.Config{RootCAs: authority.Pool()},
 	}
 	for _, endpoint := range []string{"https://etcd-node1:" + port, "etcd-node1:" + port} {
 		config.Endpoints = []string{endpoint}

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// ErrUnavailable is wrapped by errors of a scheduler that cannot answer now (its store is out of reach) and may later.
-var ErrUnavailable = errors.New("the scheduler cannot reach its store")
+// ErrUnavailable is wrapped by errors of a scheduler that cannot answer now (its store is out of reach, it does not lead)
+// and may later.
+var ErrUnavailable = errors.New("the scheduler cannot answer now")
 
 // ErrUnknownHost is wrapped by errors about a host name nobody has.
 var ErrUnknownHost = errors.New("no such host")
