@@ -8,19 +8,23 @@ import (
 // unreserved is the role of resources that nobody has reserved.
 const unreserved = "*"
 
-// usable is what is left on the host of the roles an app accepts. Apps that name no role accept what is not reserved.
-func (h *host) usable(roles []string) Resources {
-	if len(h.left) == 0 {
-		if len(roles) == 0 || slices.Contains(roles, unreserved) {
-			return h.free
-		}
-		return Resources{}
-	}
+// Usable is what apps that accept those roles can have of the offer. Apps that name no role accept what is not reserved.
+func (o *Offer) Usable(roles []string) Resources { return usable(o.Free, o.Reserved, roles) }
+
+// Take takes off the offer what a task has whose app accepts those roles: first what is reserved for them.
+func (o *Offer) Take(want Resources, roles []string) {
+	o.Free, o.Reserved = draw(o.Free, o.Reserved, want, roles)
+}
+
+// usable is what is left on the host of the roles an app accepts.
+func (h *host) usable(roles []string) Resources { return usable(h.free, h.left, roles) }
+
+func usable(free Resources, reserved map[string]Resources, roles []string) Resources {
 	var sum Resources
 	if len(roles) == 0 || slices.Contains(roles, unreserved) {
-		sum = h.free
+		sum = free
 	}
-	for role, r := range h.left {
+	for role, r := range reserved {
 		if slices.Contains(roles, role) {
 			sum = sum.Add(r)
 		}

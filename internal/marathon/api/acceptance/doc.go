@@ -14,6 +14,7 @@
 //	tasks.go        tasks and what killing them means
 //	deployments.go  deployments, locks, rollback
 //	queue.go        what waits, and why
+//	resources.go    secrets, gpus, roles
 //	groups.go       groups
 //	events.go       the event stream
 //	about.go        info, leader, ping, metrics and their like

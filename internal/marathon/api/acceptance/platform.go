@@ -9,7 +9,8 @@ import (
 )
 
 // Platform is a scheduler with machines below it, at least four with room for some small tasks each. It has nothing to run
-// yet.
+// yet. Exactly one of the machines has GPUs, two of them; exactly one has something reserved for a role: a cpu and 512 MiB for
+// the role "shop", beside what is nobody's.
 type Platform struct {
 	// URL is the root of the API, and Client reaches it.
 	URL    string
@@ -19,6 +20,12 @@ type Platform struct {
 	// End ends a running task by itself, SetPassing decides whether it passes its health checks.
 	End        func(task app.TaskID, state app.TaskState, message string)
 	SetPassing func(task app.TaskID, passes bool)
+	// SetHealthy decides what the checks say that run beside a task.
+	SetHealthy func(task app.TaskID, healthy bool)
+	// Given is the environment that a running task was started with.
+	Given func(task app.TaskID) map[string]string
+	// KeepSecret puts a secret where the scheduler looks for the source of that name.
+	KeepSecret func(source, text string)
 	// Lose takes a host off the network, Find brings it back.
 	Lose, Find func(host string)
 	// Leader is the instance that leads a PostgreSQL app, empty when none does.
@@ -103,5 +110,8 @@ func scenarios() []scenario {
 		{"HostsAreLostAndFound", hostsAreLostAndFound},
 		{"DeploymentsWaitForReadiness", deploymentsWaitForReadiness},
 		{"DeploymentsAreLimited", deploymentsAreLimited},
+		{"SecretsBecomeVariables", secretsBecomeVariables},
+		{"GPUsAreMatched", gpusAreMatched},
+		{"ReservedForARole", reservedForARole},
 	}
 }

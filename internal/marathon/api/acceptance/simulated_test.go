@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,6 +19,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/simulated"
+	"github.com/pgbaton/pgbaton/internal/marathon/place"
 	"github.com/pgbaton/pgbaton/internal/marathon/run"
 	"github.com/pgbaton/pgbaton/internal/marathon/store"
 )
@@ -37,18 +40,18 @@ const prefix = "/acceptance/"
 // platform is a scheduler with its API on pipes.
 func platform(t *testing.T) (p acceptance.Platform, end func()) {
 	t.Helper()
-	root := memory.New()
+	root, secrets := memory.New(), t.TempDir()
 	fleet := simulated.New(simulated.Config{
 		Behaviour: func(driver.Spec, simulated.Files) simulated.Behaviour {
 			return simulated.Behaviour{Starts: 500 * time.Millisecond, Stops: 200 * time.Millisecond}
 		},
-		Hosts: simulated.Hosts(4), Store: simulated.StoreIn(root, prefix),
+		Hosts: hosts(), Store: simulated.StoreIn(root, prefix),
 		Broken:   func(rule simulated.Rule, text string) { t.Errorf("%s: %s", rule, text) },
 		Postgres: simulated.Pace{Bootstrap: 2 * time.Second, Clone: 3 * time.Second, Recover: time.Second, Lease: 3 * time.Second, Switchover: 300 * time.Millisecond},
 	})
 	log := slog.New(slog.DiscardHandler)
 	db, conn := root.Client(), fleet.Open()
-	s := run.New(run.Config{Dial: fleet.Dial}, store.New(db, prefix), conn, fleet.Members(), log)
+	s := run.New(run.Config{Dial: fleet.Dial, Secrets: secrets}, store.New(db, prefix), conn, fleet.Members(), log)
 	server := api.New(api.Config{Address: "127.0.0.1:8080", Version: "test", FrameworkID: s.FrameworkID}, api.Backend{
 		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s, Groups: s, Loaded: s.Loaded,
 	}, log)
@@ -66,8 +69,9 @@ func platform(t *testing.T) (p acceptance.Platform, end func()) {
 			time.Sleep(d)
 			synctest.Wait()
 		},
-		End: fleet.End, SetPassing: fleet.SetPassing,
-		Lose: func(host string) { _ = fleet.Cut(host) }, Find: func(host string) { _ = fleet.Heal(host) },
+		End: fleet.End, SetPassing: fleet.SetPassing, SetHealthy: fleet.SetHealthy, Given: fleet.Given,
+		KeepSecret: func(source, text string) { keep(t, secrets, source, text) },
+		Lose:       func(host string) { _ = fleet.Cut(host) }, Find: func(host string) { _ = fleet.Heal(host) },
 		Leader: func(id app.ID) app.InstanceID {
 			leader, _ := fleet.Leader(id)
 			return leader
@@ -80,6 +84,21 @@ func platform(t *testing.T) (p acceptance.Platform, end func()) {
 		if err := errors.Join(failed[0], failed[1], conn.Close(), db.Close(), root.Close()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// hosts are four, of which one has GPUs and another one something for the role "shop".
+func hosts() []simulated.Host {
+	all := simulated.Hosts(4)
+	all[2].Resources.GPUs = 2
+	all[3].Reserved = map[string]place.Resources{"shop": {CPUs: 1, Mem: 512}}
+	return all
+}
+
+func keep(t *testing.T, folder, source, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(folder, source), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

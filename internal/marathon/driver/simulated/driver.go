@@ -109,11 +109,12 @@ func (d *Driver) Offers(ctx context.Context) ([]place.Offer, error) {
 func (h *host) offer() place.Offer {
 	o := place.Offer{
 		ID: "offer-" + h.Name, Host: h.Name, Address: h.Address, AgentID: "agent-" + h.Name, Free: h.Resources, Ports: h.Ports,
-		Attributes: h.Attributes, Volumes: make([]string, 0, len(h.volumes)),
+		Attributes: h.Attributes, Volumes: make([]string, 0, len(h.volumes)), Reserved: h.Reserved,
 	}
 	for _, t := range h.tasks {
 		if t.live() {
-			o.Free, o.Ports = o.Free.Sub(t.spec.Resources), o.Ports.Without(t.spec.HostPorts()...)
+			o.Take(t.spec.Resources, t.spec.App.AcceptedResourceRoles)
+			o.Ports = o.Ports.Without(t.spec.HostPorts()...)
 		}
 	}
 	for id := range h.volumes {
@@ -121,6 +122,12 @@ func (h *host) offer() place.Offer {
 	}
 	slices.Sort(o.Volumes)
 	return o
+}
+
+// covers reports whether the host has so much left for an app.
+func (h *host) covers(a app.App, want place.Resources) bool {
+	o := h.offer()
+	return o.Usable(a.AcceptedResourceRoles).Covers(want)
 }
 
 // Reconcile implements driver.Driver. It answers for every task the fleet holds, asked about or not.

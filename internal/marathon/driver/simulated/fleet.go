@@ -37,6 +37,7 @@ type Host struct {
 	Resources  place.Resources
 	Ports      place.Ranges
 	Attributes map[string]string
+	Reserved   map[string]place.Resources // by role, beside Resources
 }
 
 // Hosts makes n equal hosts: node1 at 10.0.0.1 and so on, spread over three zones of one region.
@@ -190,6 +191,16 @@ func (f *Fleet) Journal() []Entry {
 func (f *Fleet) note(e Entry) {
 	e.At = time.Now()
 	f.journal = append(f.journal, e)
+}
+
+// Given is the environment of a task that lives, nil when there is no such task.
+func (f *Fleet) Given(id app.TaskID) map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if t := f.tasks[id]; t != nil && t.live() {
+		return t.spec.Env
+	}
+	return nil
 }
 
 // Running is a task that lives, as the fleet knows it and not as anybody was told.

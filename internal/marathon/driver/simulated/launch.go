@@ -52,7 +52,7 @@ func (f *Fleet) admit(s driver.Spec) string {
 		return fmt.Sprintf("volume %s is in use by task %s", s.Volume, other.spec.Task)
 	}
 	offer := h.offer()
-	if !offer.Free.Covers(s.Resources) {
+	if !h.covers(s.App, s.Resources) {
 		return fmt.Sprintf("host %s has not enough cpus, mem, disk or gpus left", s.Host)
 	}
 	for _, port := range s.HostPorts() {

@@ -53,7 +53,7 @@ func (f *Fleet) admitVolume(r driver.Reservation) string {
 		return fmt.Sprintf("volume %s belongs to instance %s", r.Volume, v.instance)
 	case v == nil && f.weather.Refuse != "":
 		return f.weather.Refuse
-	case v == nil && !h.offer().Free.Covers(r.Resources):
+	case v == nil && !h.covers(r.App, r.Resources):
 		return fmt.Sprintf("host %s has not enough cpus, mem, disk or gpus left", r.Host)
 	}
 	return ""
