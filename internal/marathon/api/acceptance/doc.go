@@ -12,7 +12,10 @@
 //	errors.go       the table of errors
 //	reads.go        filters, embeds, paths as clients send them
 //	tasks.go        tasks and what killing them means
-//	deployments.go  deployments, locks, rollback
+//	checks.go       health and readiness checks
+//	deployments.go  deployments, rollback
+//	locks.go        locks and force, lists of updates, dependencies, backoff, statistics, selectors
+//	upgrade.go      rolling upgrades, scaling down, volumes
 //	queue.go        what waits, and why
 //	resources.go    secrets, gpus, roles
 //	groups.go       groups

@@ -196,6 +196,16 @@ func (s *session) settled() {
 	s.await("the end of all deployments", "/v2/deployments", func(a reply) bool { return a.body == "[]\n" })
 }
 
+// encode is a value as the body of a request.
+func (s *session) encode(v any) string {
+	s.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return string(text)
+}
+
 // plain is the definition of an app that is no database.
 func plain(id string, instances int, more ...string) string {
 	fields := append([]string{
