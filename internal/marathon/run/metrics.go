@@ -45,6 +45,7 @@ func (s *Scheduler) Metrics() map[string]float64 {
 		"marathon.tasks.killed.counter":           float64(n.kills.Load()),
 		"marathon.tasks.terminated.counter":       float64(n.ended.Load()),
 		"marathon.mesos.offers.incoming.counter":  float64(n.offers.Load()),
+		"marathon.mesos.offer-operations.launch.counter": float64(n.launches.Load()),
 	}
 	for name, t := range map[string]*timed{"persistence.writes": &n.writes, "driver.calls": &n.calls, "deployments.plans": &n.plans} {
 		all["marathon."+name+".counter"] = float64(t.count.Load())

@@ -18,8 +18,11 @@
 //	upgrade.go      rolling upgrades, scaling down, volumes
 //	queue.go        what waits, and why
 //	resources.go    secrets, gpus, roles
+//	places.go       constraints, ports, environment, ids
+//	definitions.go  legacy forms, definitions that are refused
 //	groups.go       groups
 //	events.go       the event stream
+//	stories.go      what events and metrics tell
 //	about.go        info, leader, ping, metrics and their like
 //	postgres.go     databases
 package acceptance

@@ -131,5 +131,17 @@ func scenarios() []scenario {
 		{"BackoffGrowsAndEnds", backoffGrowsAndEnds},
 		{"StatisticsOfTasks", statisticsOfTasks},
 		{"LabelSelectors", labelSelectors},
+		{"ConstraintsPlace", constraintsPlace},
+		{"ConstraintsRefused", constraintsRefused},
+		{"EnvironmentOfTasks", environmentOfTasks},
+		{"PortsAreAssigned", portsAreAssigned},
+		{"IDsAndTimes", idsAndTimes},
+		{"LegacyNetworking", legacyNetworking},
+		{"DefinitionsRefused", definitionsRefused},
+		{"TypesRefused", typesRefused},
+		{"EventsOfHealth", eventsOfHealth},
+		{"EventsOfPosts", eventsOfPosts},
+		{"EventsOfStreams", eventsOfStreams},
+		{"MetricsByName", metricsByName},
 	}
 }
