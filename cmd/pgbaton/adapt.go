@@ -170,7 +170,7 @@ func sentence(e run.Event) string {
 			return "the task on " + e.Host + ": failure " + again // the end itself was told
 		}
 		return short(e.Text)
-	case run.EventHandover, run.EventStore:
+	case run.EventHandover, run.EventStore, run.EventBreaker:
 		return short(e.Text)
 	case run.EventDeployment:
 		return "deployment: " + short(e.Text)

@@ -19,6 +19,7 @@
 //	postgres.go   a PostgreSQL app: the order of the situations below, and what they share
 //	gate.go       the disruption gate: whether a member may be stopped now, and who may take over from a leader
 //	kill.go       a person or a health check wants a task ended
+//	breaker.go    how many tasks are ended for failed health checks, and none when it is the scheduler that is cut off
 //	grow.go       more members are wanted; suspended ones return to their volumes first
 //	shrink.go     fewer are wanted; the leader is never among the victims
 //	drain.go      a host is to become empty: its members stop one at a time and come back when that ends

@@ -23,6 +23,8 @@ type Probe struct {
 	OK    bool
 	Skip  bool   // the answer says nothing: a 1xx status with ignoreHttp1xx
 	Cause string // why it failed
+	// Heard means that something took the connection, whatever came of it: the way there is open.
+	Heard bool
 }
 
 // Tally is the result of a check after one more probe. A failure before the first success counts for

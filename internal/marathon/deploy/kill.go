@@ -57,6 +57,10 @@ func (p *planner) stopHung(v view) bool {
 		if why == "" || !i.running() {
 			continue
 		}
+		if spared := p.spared(i); spared != "" {
+			p.wait(v.id, i.ID, "its agent does not answer; it is left alone: "+spared)
+			continue
+		}
 		if !p.asked(v) {
 			return true
 		}

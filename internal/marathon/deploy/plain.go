@@ -81,18 +81,6 @@ func (p *planner) stop(v view, i Instance, goal Goal, cause string) {
 	}
 }
 
-// stopUnhealthy ends tasks that failed their health check too often. They are launched again like any that ended.
-func (p *planner) stopUnhealthy(v view) {
-	for _, i := range v.instances {
-		if i.Goal != GoalRunning || !i.running() {
-			continue
-		}
-		if why := v.state.Health[i.ID].Kill; why != "" {
-			p.stop(v, i, GoalRunning, why)
-		}
-	}
-}
-
 // active are the instances that count. One that is unreachable for longer than the definition allows is replaced, and
 // later given up for good.
 func (p *planner) active(v view) []Instance {

@@ -11,6 +11,8 @@ type Plan struct {
 	Actions []Action
 	// Waits are the things that are wanted and not done now, each with its reason.
 	Waits []Wait
+	// Breaker is what bounds the ends of tasks for failed checks, after this plan.
+	Breaker Breaker
 	// Ask are the apps whose members' roles a decision needs.
 	Ask []app.ID
 	// Wake is when to ask for a plan again if nothing happens before, zero for never.

@@ -25,7 +25,8 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 //	instance   ID app=/pg state=RUNNING goal=running host=node1 version=… started=… ended=… failures=… stopping=-3s clean led
 //	member     INSTANCE leader|streaming|replica|silent primary|standby lag=… state=…
 //	deployment ID Stop:/a;Restart:/b,Scale:/c step=1 at=-10s
-//	health     INSTANCE ok|bad|kill=…
+//	health     INSTANCE ok|bad|kill=… own sick=-60s quiet=-40s heard=-41s missed=-1s early
+//	breaker    open|closed since=-10s kills=-30s,-20s
 //	halted, began, down, draining, ready, unconfirmed, stranger, switchover
 //
 // "next" prints the plan, "gate" the verdicts of the gate, "queue" what is to be launched.
@@ -40,7 +41,7 @@ func TestScenarios(t *testing.T) {
 			case "and":
 				readState(t, &s, d.Input)
 			case "next":
-				return printPlan(Next(s, noon))
+				return printPlan(Next(s, noon)) + printBreaker(s.Breaker, Next(s, noon).Breaker)
 			case "gate":
 				return printGate(s)
 			case "queue":
@@ -80,7 +81,9 @@ func readState(t *testing.T, s *State, input string) {
 		case "deployment":
 			replace(&s.Deployments, w.deployment(name), func(d app.Deployment) any { return d.ID })
 		case "health":
-			s.Health[app.InstanceID(name)] = Health{Healthy: w.has("ok"), Kill: w.sentence("kill", "")}
+			s.Health[app.InstanceID(name)] = w.health()
+		case "breaker":
+			s.Breaker = Breaker{Open: w.moment("since"), Kills: w.moments("kills")}
 		case "halted":
 			s.Halted = newWords(t, []string{"at=" + name}).time("at", "").Time()
 		case "began":

@@ -16,6 +16,8 @@ type State struct {
 	Roles map[app.ID]Roles
 	// Health is what the health checks say; an instance without checks or results is missing.
 	Health map[app.InstanceID]Health
+	// Breaker is what the last plan has made of it.
+	Breaker Breaker
 	// Ready are the instances whose readiness check has passed since they run, for apps that have one.
 	Ready map[app.InstanceID]bool
 	// Down are the hosts known to be without power.
@@ -104,6 +106,13 @@ type Health struct {
 	// Kill asks for the end of the task, with the reason: too many failures, or for a PostgreSQL member an agent that
 	// has not answered at all.
 	Kill string
+	// Own means that Kill comes from the scheduler's own questions and from nothing else; the breaker stands in its way.
+	// Sick is since when the task is not well, and Quiet since when its questions do not even reach anybody; zero when they
+	// do, so that what fails is an answer.
+	Own         bool
+	Sick, Quiet time.Time
+	// Contact is what the scheduler hears of the task.
+	Contact Contact
 }
 
 // Switchover is a planned change of leader that the scheduler asked for.

@@ -80,14 +80,15 @@ func (l *loop) commit(intents []intent) {
 // stop is the intent to end a task.
 func (l *loop) stop(a deploy.Stop) intent {
 	i := l.instances[a.Instance]
-	again, unhealthy := i.Stopping != nil, l.probes[i.ID].health(i.Postgres).Kill
+	again, unhealthy := i.Stopping != nil, l.probes[i.ID].health(i).Kill
 	i.Goal, i.Led, i.Clean = a.Goal, a.Led, false
 	i.Stopping = &deploy.Stopping{At: app.At(time.Now()), Cause: a.Cause}
 	return intent{i, func() {
 		if !again {
 			l.tell(Event{Kind: EventStopping, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: a.Cause})
 		}
-		if !again && unhealthy != "" {
+		if !again && unhealthy != "" && unhealthy == a.Cause {
+			l.s.numbers.unhealthy.Add(1)
 			l.emit(app.UnhealthyKillEvent{
 				AppID: i.App, TaskID: i.Task(), InstanceID: i.ID, Version: i.Version, Reason: unhealthy, Host: i.Host, SlaveID: i.AgentID,
 			})

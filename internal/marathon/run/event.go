@@ -21,6 +21,7 @@ const (
 	EventHandover    EventKind = "handover"    // a switchover was asked for, made or refused
 	EventDeployment  EventKind = "deployment"  // a deployment began, moved on or ended
 	EventUnhealthy   EventKind = "unhealthy"   // a health check failed
+	EventBreaker     EventKind = "breaker"     // the scheduler takes itself for cut off, or not any more
 	EventStranger    EventKind = "stranger"    // a task runs that the store does not know
 	EventHost        EventKind = "host"        // a host will be taken away, or stays after all; Text says why
 	EventStore       EventKind = "store"       // the store went out of reach, or came back

@@ -64,6 +64,7 @@ type loop struct {
 	switchovers map[app.ID]deploy.Switchover
 	readiness   map[app.InstanceID]*readiness
 	probes      map[app.InstanceID]*probes
+	breaker     deploy.Breaker
 	ready       map[app.InstanceID]bool // whose readiness check has passed
 	waits       map[waitKey]deploy.Wait
 	halted      time.Time
@@ -110,6 +111,7 @@ func (l *loop) step() error {
 		if !plan.Wake.IsZero() {
 			l.wakeAt(plan.Wake)
 		}
+		l.noteBreaker(plan.Breaker)
 		acted := l.carryOut(&plan)
 		l.ask(plan.Ask)
 		l.noteWaits(plan)
@@ -135,6 +137,7 @@ func (l *loop) state() deploy.State {
 	s := deploy.State{
 		Apps: l.defs.Apps, Roles: l.roles, Down: l.down, Unconfirmed: l.unconfirmed, Switchovers: l.switchovers, Halted: l.halted,
 		Began: l.began, Health: l.health(), Draining: l.draining(), Ready: l.ready, Strangers: map[app.ID][]app.TaskID{},
+		Breaker: l.breaker,
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.instances)) {
 		s.Instances = append(s.Instances, l.instances[id])

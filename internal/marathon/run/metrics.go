@@ -9,8 +9,8 @@ import (
 
 // numbers count what the scheduler does. They begin anew with the process, as counters may.
 type numbers struct {
-	launches, kills, ended, offers atomic.Int64
-	writes, calls, plans           timed
+	launches, kills, ended, offers, unhealthy, trips atomic.Int64
+	writes, calls, plans                             timed
 }
 
 // timed counts calls and adds up the time they took.
@@ -44,6 +44,9 @@ func (s *Scheduler) Metrics() map[string]float64 {
 		"marathon.tasks.launched.counter":         float64(n.launches.Load()),
 		"marathon.tasks.killed.counter":           float64(n.kills.Load()),
 		"marathon.tasks.terminated.counter":       float64(n.ended.Load()),
+		"marathon.health-checks.kills.counter":    float64(n.unhealthy.Load()),
+		"marathon.health-checks.trips.counter":    float64(n.trips.Load()),
+		"marathon.health-checks.suspended.gauge":  p.suspended(),
 		"marathon.mesos.offers.incoming.counter":  float64(n.offers.Load()),
 		"marathon.mesos.offer-operations.launch.counter": float64(n.launches.Load()),
 	}

@@ -23,6 +23,10 @@ type probes struct {
 	tallies []app.HealthResult // one for each check; meaningful where probed is true
 	probed  []bool
 	silence deploy.Silence // of the agent of a PostgreSQL member
+
+	contact   deploy.Contact
+	quiet     []time.Time // for each check, since when its questions reach nobody; zero when they do
+	agentGone time.Time   // the same for the questions to the agent
 }
 
 // syncProbes starts the checks of tasks that run, and ends those of tasks that do not or whose checks have changed.
@@ -49,12 +53,14 @@ func (l *loop) startProbes(i deploy.Instance, def app.App) *probes {
 	p := &probes{
 		task: i.Task(), checks: def.HealthChecks, cancel: cancel,
 		tallies: make([]app.HealthResult, len(def.HealthChecks)), probed: make([]bool, len(def.HealthChecks)),
+		quiet: make([]time.Time, len(def.HealthChecks)),
 	}
 	asked := false
 	for n, check := range def.HealthChecks {
 		if !deploy.ProbedHere(check) {
 			continue
 		}
+		p.contact.Early = time.Since(i.StartedAt.Time()) > firstProbe
 		t := target{check: check, address: i.Address, port: checkPort(def, i, check)}
 		l.work.Go(func() {
 			l.repeat(ctx, check.Interval(), min(check.Interval(), firstProbe), func() { l.probe(ctx, i, n, t) })
@@ -109,6 +115,7 @@ func (l *loop) probe(ctx context.Context, i deploy.Instance, n int, t target) {
 		if p == nil || p.task != i.Task() || n >= len(p.tallies) {
 			return
 		}
+		p.quiet[n] = p.note(p.quiet[n], result.Heard)
 		before := p.tallies[n]
 		after := deploy.Tally(before, t.check, result, l.instances[i.ID].StartedAt, time.Now())
 		if after == before {
@@ -120,6 +127,20 @@ func (l *loop) probe(ctx context.Context, i deploy.Instance, n int, t target) {
 			l.tell(Event{Kind: EventUnhealthy, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: result.Cause})
 		}
 	})
+}
+
+// note takes over whether a question reached anybody. since is when questions of this kind began not to, and so is the
+// answer.
+func (p *probes) note(since time.Time, heard bool) time.Time {
+	now := time.Now()
+	p.contact = p.contact.Next(heard, now)
+	switch {
+	case heard:
+		return time.Time{}
+	case since.IsZero():
+		return now
+	}
+	return since
 }
 
 // noteHealth takes over the result of a check and tells what changed with it.
@@ -149,12 +170,13 @@ func (p *probes) healthy() *bool {
 
 // listen asks an agent whether it is there at all.
 func (l *loop) listen(ctx context.Context, i deploy.Instance, check app.HealthCheck) {
-	answered := l.s.alive(ctx, i, check)
+	answered, heard := l.s.alive(ctx, i, check)
 	if ctx.Err() != nil {
 		return
 	}
 	l.post(func(l *loop) {
 		if p := l.probes[i.ID]; p != nil && p.task == i.Task() {
+			p.agentGone = p.note(p.agentGone, heard)
 			p.silence = p.silence.Next(answered, check, l.instances[i.ID].StartedAt, time.Now())
 		}
 	})
@@ -178,30 +200,38 @@ func (p *probes) results() []app.HealthResult {
 func (l *loop) health() map[app.InstanceID]deploy.Health {
 	all := map[app.InstanceID]deploy.Health{}
 	for id, p := range l.probes {
-		all[id] = p.health(l.instances[id].Postgres)
+		all[id] = p.health(l.instances[id])
 	}
 	return all
 }
 
-func (p *probes) health(postgres bool) deploy.Health {
+// health is what the checks say. What one beside the task says counts before what the scheduler finds itself.
+func (p *probes) health(i deploy.Instance) deploy.Health {
 	h := deploy.Health{Healthy: true}
 	if p == nil {
 		return h
 	}
+	h.Contact = p.contact
 	for n, check := range p.checks {
 		h.Healthy = h.Healthy && p.probed[n] && p.tallies[n].Alive
-		var why string
-		switch {
-		case !deploy.ProbedHere(check):
-			why = failedBeside(p.tallies[n], check)
-		case postgres:
-			why = p.silence.TooLong(check)
-		default:
-			why = deploy.Exhausted(p.tallies[n], check)
+		if h.Kill != "" && !h.Own {
+			continue
 		}
-		if h.Kill == "" {
-			h.Kill = why
+		if !deploy.ProbedHere(check) {
+			if why := failedBeside(p.tallies[n], check); why != "" {
+				h.Kill, h.Own, h.Sick, h.Quiet = why, false, time.Time{}, time.Time{}
+			}
+			continue
 		}
+		why, quiet := deploy.Exhausted(p.tallies[n], check), p.quiet[n]
+		if i.Postgres {
+			why, quiet = p.silence.TooLong(check), p.agentGone
+		}
+		if why == "" || h.Kill != "" && (h.Quiet.IsZero() || !quiet.IsZero()) {
+			continue // an answer that is bad says more than none
+		}
+		h.Kill, h.Own, h.Quiet = why, true, quiet
+		h.Sick = cmp.Or(p.tallies[n].LastSuccess, i.StartedAt).Time()
 	}
 	return h
 }

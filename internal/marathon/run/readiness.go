@@ -87,7 +87,7 @@ func namedPort(def app.App, i deploy.Instance, name string) int {
 func (l *loop) askReady(ctx context.Context, i deploy.Instance, check app.ReadinessCheck, url string) {
 	limited, cancel := context.WithTimeoutCause(ctx, time.Duration(max(check.TimeoutSeconds, 1))*time.Second, errProbeTimeout)
 	defer cancel()
-	answer, err := l.s.fetch(limited, check.PreserveLastResponse, url)
+	answer, err := fetch(limited, l.s.cfg.Dial, check.PreserveLastResponse, url)
 	if ctx.Err() != nil {
 		return
 	}
