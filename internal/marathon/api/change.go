@@ -55,7 +55,7 @@ func (s *Server) createApp(r *http.Request) (answer, error) {
 			return &app.ExistsError{ID: id}
 		}
 		var err error
-		if created, err = put(defs.Apps, u.New(id), app.At(time.Now())); err != nil {
+		if created, err = put(*defs, u.NewAs(id, defs.DefaultRole(id)), app.At(time.Now())); err != nil {
 			return err
 		}
 		return together(*defs)
@@ -143,7 +143,7 @@ func (s *Server) update(r *http.Request, how how, all []named) (changed []app.Ap
 		for _, n := range all {
 			_, there := defs.Apps[n.id]
 			created = created || !there
-			next, err := how.update(defs.Apps, n, back)
+			next, err := how.update(*defs, n, back)
 			if err != nil {
 				return err
 			}
@@ -263,8 +263,8 @@ func howOf(r *http.Request, create bool) (how, error) {
 }
 
 // update edits one app. back holds the apps that are to be what they were.
-func (h how) update(apps map[app.ID]app.App, n named, back map[app.ID]app.App) (app.App, error) {
-	old, there := apps[n.id]
+func (h how) update(defs app.Definitions, n named, back map[app.ID]app.App) (app.App, error) {
+	old, there := defs.Apps[n.id]
 	then, returns := back[n.id]
 	switch {
 	case !there && (returns || !h.create):
@@ -272,22 +272,25 @@ func (h how) update(apps map[app.ID]app.App, n named, back map[app.ID]app.App) (
 	case returns && then.Version == old.Version:
 		return old, nil
 	case returns:
-		return put(apps, then, h.now)
+		return put(defs, then, h.now)
 	}
-	next := n.update.New(n.id)
+	next := n.update.NewAs(n.id, defs.DefaultRole(n.id))
 	if there && h.partial {
 		next = n.update.Apply(old)
 	}
-	return put(apps, next, h.now)
+	return put(defs, next, h.now)
 }
 
 // put makes next the definition of its app, with service ports and version, if it can be one by itself.
-func put(apps map[app.ID]app.App, next app.App, now app.Timestamp) (app.App, error) {
+func put(defs app.Definitions, next app.App, now app.Timestamp) (app.App, error) {
 	if err := next.Validate(); err != nil {
 		return app.App{}, err
 	}
-	old, there := apps[next.ID]
-	next, err := next.AssignServicePorts(old, apps)
+	if err := defs.ValidateRole(next); err != nil {
+		return app.App{}, err
+	}
+	old, there := defs.Apps[next.ID]
+	next, err := next.AssignServicePorts(old, defs.Apps)
 	if err != nil {
 		return app.App{}, err
 	}
@@ -302,7 +305,7 @@ func put(apps map[app.ID]app.App, next app.App, now app.Timestamp) (app.App, err
 	} else {
 		next = next.Created(now)
 	}
-	apps[next.ID] = next
+	defs.Apps[next.ID] = next
 	return next, nil
 }
 

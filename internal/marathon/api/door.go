@@ -3,10 +3,8 @@ package api
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // door is what every request passes before it is routed: whose pages may ask, who asks, and how many at once.
@@ -90,15 +88,3 @@ func (s *Server) leave(r *http.Request) {
 }
 
 func isEvents(r *http.Request) bool { return is(segments(r.URL.Path), "v2", "events") }
-
-// clientIP is whose request it was, before a follower passed it on.
-func clientIP(r *http.Request) string {
-	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ","); first != "" {
-		return strings.TrimSpace(first)
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}

@@ -175,7 +175,8 @@ func (s *streams) count() int {
 
 // posted tells what a client made of apps.
 func (s *Server) posted(r *http.Request, apps ...app.App) {
+	client := s.clientIP(r)
 	for _, a := range apps {
-		s.streams.tell(app.APIPostEvent{ClientIP: clientIP(r), URI: r.URL.Path, Definition: a})
+		s.streams.tell(app.APIPostEvent{ClientIP: client, URI: r.URL.Path, Definition: a})
 	}
 }

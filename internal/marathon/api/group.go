@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"path"
@@ -197,15 +198,57 @@ func (s *Server) appsOfGroup(at string) handler {
 
 func (s *Server) groupVersions(at string) handler {
 	return func(r *http.Request) (answer, error) {
-		if _, err := s.findGroup(at); err != nil {
+		id, err := s.findGroup(at)
+		if err != nil {
 			return answer{}, err
 		}
 		versions, err := s.History.GroupVersions(r.Context())
+		if err == nil && id != "/" {
+			versions, err = s.versionsOf(r.Context(), id, versions)
+		}
 		if err != nil {
 			return answer{}, err
 		}
 		return ok(append([]app.Timestamp{}, versions...))
 	}
+}
+
+// versionsOf are those of all versions in which a group became what it was then, newest first.
+func (s *Server) versionsOf(ctx context.Context, group app.ID, all []app.Timestamp) ([]app.Timestamp, error) {
+	var own []app.Timestamp
+	var before map[app.ID]app.Timestamp
+	for _, version := range slices.Backward(all) {
+		defs, kept, err := s.History.GroupVersion(ctx, version)
+		if err != nil {
+			return nil, err
+		}
+		if !kept {
+			continue // it was dropped meanwhile
+		}
+		now := contents(defs, group)
+		if len(now) > 0 && !maps.Equal(before, now) {
+			own = append(own, version)
+		}
+		before = now
+	}
+	slices.Reverse(own)
+	return own, nil
+}
+
+// contents are the versions of a group and of everything in it; none where there is no such group.
+func contents(defs app.Definitions, group app.ID) map[app.ID]app.Timestamp {
+	all := map[app.ID]app.Timestamp{}
+	for id, a := range defs.Apps {
+		if below(group, id) {
+			all[id] = a.Version
+		}
+	}
+	for id, g := range defs.Groups {
+		if id == group || below(group, id) {
+			all[id] = g.Version
+		}
+	}
+	return all
 }
 
 func (s *Server) groupVersion(at, text string) handler {

@@ -144,6 +144,13 @@ func (s *Server) groupThen(r *http.Request, id app.ID, version app.Timestamp) (a
 // restoreGroup makes everything below a group what it was.
 func restoreGroup(defs *app.Definitions, then app.Definitions, group app.ID) error {
 	now := app.At(time.Now())
+	maps.DeleteFunc(defs.Groups, func(id app.ID, _ app.Group) bool { return id == group || below(group, id) })
+	for id, g := range then.Groups { // before the apps: a group may say which roles they have
+		if id == group || below(group, id) {
+			g.Version = now
+			setGroup(defs, g)
+		}
+	}
 	for id := range defs.Apps {
 		if _, was := then.Apps[id]; below(group, id) && !was {
 			delete(defs.Apps, id)
@@ -153,15 +160,8 @@ func restoreGroup(defs *app.Definitions, then app.Definitions, group app.ID) err
 		if !below(group, id) {
 			continue
 		}
-		if _, err := put(defs.Apps, then.Apps[id], now); err != nil {
+		if _, err := put(*defs, then.Apps[id], now); err != nil {
 			return err
-		}
-	}
-	maps.DeleteFunc(defs.Groups, func(id app.ID, _ app.Group) bool { return id == group || below(group, id) })
-	for id, g := range then.Groups {
-		if id == group || below(group, id) {
-			g.Version = now
-			setGroup(defs, g)
 		}
 	}
 	return together(*defs)
@@ -180,7 +180,7 @@ func scaleGroup(defs *app.Definitions, group app.ID, by float64) error {
 			return invalid("/scaleBy", fmt.Sprintf("%s would have too many instances", id))
 		}
 		a.Instances = int(scaled)
-		if _, err := put(defs.Apps, a, now); err != nil {
+		if _, err := put(*defs, a, now); err != nil {
 			return err
 		}
 	}
@@ -290,10 +290,10 @@ func (c groupEdit) apps(at string, group app.ID, list []json.RawMessage) error {
 	stay := map[app.ID]bool{}
 	for i, raw := range list {
 		path := fmt.Sprintf("%s/apps(%d)", at, i)
-		next, err := groupApp(group, raw)
+		next, err := c.app(group, raw)
 		if err == nil {
 			stay[next.ID] = true
-			_, err = put(c.defs.Apps, next, c.now)
+			_, err = put(*c.defs, next, c.now)
 		}
 		if err != nil {
 			return placed(path, err)
@@ -303,8 +303,8 @@ func (c groupEdit) apps(at string, group app.ID, list []json.RawMessage) error {
 	return nil
 }
 
-// groupApp reads an app that stands in a group, from which its id and its dependencies may be relative.
-func groupApp(group app.ID, raw json.RawMessage) (app.App, error) {
+// app reads an app that stands in a group, from which its id and its dependencies may be relative.
+func (c groupEdit) app(group app.ID, raw json.RawMessage) (app.App, error) {
 	var fields map[string]any
 	if err := decode(raw, &fields); err != nil {
 		return app.App{}, err
@@ -333,7 +333,7 @@ func groupApp(group app.ID, raw json.RawMessage) (app.App, error) {
 	if id.Parent() != group {
 		return app.App{}, invalid("/id", fmt.Sprintf("must be an app directly in %s", group))
 	}
-	return u.New(id), nil
+	return u.NewAs(id, c.defs.DefaultRole(id)), nil
 }
 
 // placed says where in a body the details of an error are.

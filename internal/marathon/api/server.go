@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/secret"
@@ -51,12 +52,13 @@ type Server struct {
 	traffic   *traffic
 	streams   streams
 	levels    levels
+	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	since     time.Time
 }
 
 // New makes a server over what it is to serve.
 func New(config Config, backend Backend, log *slog.Logger) *Server {
-	s := &Server{Backend: backend, config: config, log: log, traffic: newTraffic(), since: time.Now()}
+	s := &Server{Backend: backend, config: config, log: log, traffic: newTraffic(), since: time.Now(), lookup: net.DefaultResolver.LookupNetIP}
 	if config.Concurrent > 0 {
 		s.places = make(chan struct{}, config.Concurrent)
 	}

@@ -160,7 +160,7 @@ func oneOf[T ~string](words ...T) reader[T] {
 		}
 		i := slices.IndexFunc(words, func(w T) bool { return strings.EqualFold(string(w), s) })
 		if i < 0 {
-			f.wrongValue(path, "is not one of ("+joinWords(words)+")")
+			f.wrongValue(path, notOneOf(words...))
 			return ""
 		}
 		return words[i]

@@ -3,6 +3,7 @@ package app
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Definitions are everything that is wanted of a scheduler: apps, and what is known of groups beyond the apps in them.
@@ -18,6 +19,31 @@ type Group struct {
 	Dependencies []ID      `json:"dependencies"` // apps or groups that come before everything in this one
 	Version      Timestamp `json:"version"`
 	EnforceRole  bool      `json:"enforceRole,omitempty"`
+}
+
+// EnforcedRole is the role that an app has to have because the group at the top of its path says so; false where none does.
+func (d Definitions) EnforcedRole(id ID) (string, bool) {
+	name, _, below := strings.Cut(strings.TrimPrefix(string(id), "/"), "/")
+	return name, below && d.Groups[ID("/"+name)].EnforceRole
+}
+
+// DefaultRole is the role of an app that names none.
+func (d Definitions) DefaultRole(id ID) string {
+	if role, enforced := d.EnforcedRole(id); enforced {
+		return role
+	}
+	return anyRole
+}
+
+// ValidateRole reports a role that the app's group does not allow, as an [*InvalidError]; nil when it does. One that the app
+// has had already stays allowed: a group may begin to enforce its role while its apps run.
+func (d Definitions) ValidateRole(a App) error {
+	role, enforced := d.EnforcedRole(a.ID)
+	old, there := d.Apps[a.ID]
+	if !enforced || a.Role == role || there && old.Role == a.Role {
+		return nil
+	}
+	return &InvalidError{Details: []Detail{{Path: "/role", Errors: []string{notOneOf(role)}}}}
 }
 
 // Clone is a copy that shares no memory with d.

@@ -12,6 +12,10 @@ import (
 // maxLabelEnv is the longest name and value of a label that becomes a variable.
 const maxLabelEnv = 512
 
+// EnvEnforceRole is the variable that tells a task whether its group enforces its role. [App.TaskEnv], which knows no
+// groups, says "false".
+const EnvEnforceRole = "MARATHON_APP_ENFORCE_GROUP_ROLE"
+
 var notEnvName = regexp.MustCompile(`[^A-Z0-9_]+`)
 
 // TaskEnv is the environment of a task: what Marathon generates, overruled by the app's own variables. host
@@ -19,15 +23,15 @@ var notEnvName = regexp.MustCompile(`[^A-Z0-9_]+`)
 // published). Values are literal: nothing is expanded. Variables that refer to a secret are left out.
 func (a App) TaskEnv(id TaskID, host string, ports []int) map[string]string {
 	env := map[string]string{
-		"MESOS_TASK_ID":                   string(id),
-		"MARATHON_APP_ID":                 string(a.ID),
-		"MARATHON_APP_VERSION":            a.Version.String(),
-		"MARATHON_APP_RESOURCE_CPUS":      decimal(a.CPUs),
-		"MARATHON_APP_RESOURCE_MEM":       decimal(a.Mem),
-		"MARATHON_APP_RESOURCE_DISK":      decimal(a.Disk),
-		"MARATHON_APP_RESOURCE_GPUS":      strconv.Itoa(a.GPUs),
-		"MARATHON_APP_ENFORCE_GROUP_ROLE": "false",
-		"HOST":                            host,
+		"MESOS_TASK_ID":              string(id),
+		"MARATHON_APP_ID":            string(a.ID),
+		"MARATHON_APP_VERSION":       a.Version.String(),
+		"MARATHON_APP_RESOURCE_CPUS": decimal(a.CPUs),
+		"MARATHON_APP_RESOURCE_MEM":  decimal(a.Mem),
+		"MARATHON_APP_RESOURCE_DISK": decimal(a.Disk),
+		"MARATHON_APP_RESOURCE_GPUS": strconv.Itoa(a.GPUs),
+		EnvEnforceRole:               "false",
+		"HOST":                       host,
 	}
 	if a.Container != nil && a.Container.Docker != nil {
 		env["MARATHON_APP_DOCKER_IMAGE"] = a.Container.Docker.Image

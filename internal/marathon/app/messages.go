@@ -75,6 +75,7 @@ const (
 	msgConstraintRegexp   = "A regular expression value must be provided"
 	msgConstraintValue    = "Missing value"
 
+	msgExternalVolume    = "Feature external_volumes is not enabled: this scheduler knows no volume providers. Use a persistent volume, or a host volume of a path at which every host has the storage."
 	msgVolumeKind        = "must be exactly one of a host, persistent, external or secret volume"
 	msgVolumeSlash       = `value must not contain "/"`
 	msgVolumeDots        = "can not be one of (.,..)"
@@ -90,11 +91,8 @@ const (
 
 	msgServicePorts = "no service port is left between 10000 and 20000"
 	msgCycle        = "Dependency graph has cyclic dependencies."
-	msgEnforcedRole = "is not the role that the group enforces: "
 	msgClash        = "Groups and Applications may not have the same identifier."
 )
 
-// feature is Marathon's answer to a definition that needs something the server was not given.
-func feature(name string) string {
-	return "Feature " + name + " is not enabled. Enable with --enable_features " + name + ")"
-}
+// notOneOf is Marathon's answer to a word that is none of those it knows.
+func notOneOf[T ~string](words ...T) string { return "is not one of (" + joinWords(words) + ")" }

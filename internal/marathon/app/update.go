@@ -70,10 +70,16 @@ func (u Update) Has(field string) bool { return u.fields[field] != nil }
 
 // New is the app the definition describes, every field it does not give at its default. It is not validated and has no
 // version yet.
-func (u Update) New(id ID) App {
+func (u Update) New(id ID) App { return u.NewAs(id, anyRole) }
+
+// NewAs is New for an app whose role is that one unless it names another.
+func (u Update) NewAs(id ID, role string) App {
 	a := defaults()
-	a.ID = id
+	a.ID, a.Role = id, role
 	readFields(u.object(), &a)
+	if !u.Has("acceptedResourceRoles") && a.Role != anyRole {
+		a.AcceptedResourceRoles = []string{anyRole, a.Role}
+	}
 	if !u.Has("upgradeStrategy") {
 		a.UpgradeStrategy = a.defaultUpgrade()
 	}

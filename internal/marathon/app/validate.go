@@ -145,7 +145,7 @@ func (v *validator) networks(a App) {
 func (v *validator) roles(a App) {
 	group, _, _ := strings.Cut(strings.TrimPrefix(string(a.ID), "/"), "/")
 	allowed := []string{anyRole, group}
-	v.check(slices.Contains(allowed, a.Role), "/role", "is not one of ("+strings.Join(allowed, ",")+")")
+	v.check(slices.Contains(allowed, a.Role), "/role", notOneOf(allowed...))
 	v.check(len(a.AcceptedResourceRoles) > 0, "/acceptedResourceRoles", msgEmpty)
 }
 

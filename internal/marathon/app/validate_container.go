@@ -92,7 +92,7 @@ func (v *validator) volume(path string, vol Volume) {
 		v.persistentVolume(path, vol)
 	}
 	if vol.External != nil {
-		v.check(false, path, feature("external_volumes"))
+		v.check(false, path, msgExternalVolume)
 	}
 }
 

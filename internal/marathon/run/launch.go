@@ -84,7 +84,7 @@ func (l *loop) launch(fleet *place.Fleet, offers []place.Offer, def app.App, i d
 	i = deploy.Staged(i, def, time.Now())
 	return intent{i, func() {
 		l.tell(Event{Kind: EventPlaced, App: i.App, Instance: i.ID, Task: i.Task(), Host: i.Host, Text: choice.Why})
-		l.start(i, spec(def, i, o.ID, secrets))
+		l.start(i, l.spec(def, i, o.ID, secrets))
 	}}, ""
 }
 
@@ -196,8 +196,12 @@ func (l *loop) placed() []place.Placed {
 }
 
 // spec is the task as the driver gets it.
-func spec(def app.App, i deploy.Instance, offer string, secrets map[string]secret.Text) driver.Spec {
+func (l *loop) spec(def app.App, i deploy.Instance, offer string, secrets map[string]secret.Text) driver.Spec {
 	env := def.TaskEnv(i.Task(), i.Host, i.Ports)
+	_, own := def.Env[app.EnvEnforceRole]
+	if _, enforced := l.defs.EnforcedRole(def.ID); enforced && !own {
+		env[app.EnvEnforceRole] = "true"
+	}
 	for name, v := range def.Env {
 		if v.Secret != "" {
 			env[name] = secrets[v.Secret].Reveal()

@@ -36,18 +36,18 @@ func (s *Scheduler) Metrics() map[string]float64 {
 		}
 	}
 	all := map[string]float64{
-		"marathon.apps.active.gauge":              float64(len(p.apps)),
-		"marathon.instances.running.gauge":        float64(states[app.TaskRunning]),
-		"marathon.instances.staged.gauge":         float64(states[app.TaskStaging] + states[app.TaskStarting]),
-		"marathon.instances.inflight-kills.gauge": float64(states[app.TaskKilling]),
-		"marathon.deployments.active.gauge":       float64(len(p.deployments)),
-		"marathon.tasks.launched.counter":         float64(n.launches.Load()),
-		"marathon.tasks.killed.counter":           float64(n.kills.Load()),
-		"marathon.tasks.terminated.counter":       float64(n.ended.Load()),
-		"marathon.health-checks.kills.counter":    float64(n.unhealthy.Load()),
-		"marathon.health-checks.trips.counter":    float64(n.trips.Load()),
-		"marathon.health-checks.suspended.gauge":  p.suspended(),
-		"marathon.mesos.offers.incoming.counter":  float64(n.offers.Load()),
+		"marathon.apps.active.gauge":                     float64(len(p.apps)),
+		"marathon.instances.running.gauge":               float64(states[app.TaskRunning]),
+		"marathon.instances.staged.gauge":                float64(states[app.TaskStaging] + states[app.TaskStarting]),
+		"marathon.instances.inflight-kills.gauge":        float64(states[app.TaskKilling]),
+		"marathon.deployments.active.gauge":              float64(len(p.deployments)),
+		"marathon.tasks.launched.counter":                float64(n.launches.Load()),
+		"marathon.tasks.killed.counter":                  float64(n.kills.Load()),
+		"marathon.tasks.terminated.counter":              float64(n.ended.Load()),
+		"marathon.health-checks.kills.counter":           float64(n.unhealthy.Load()),
+		"marathon.health-checks.trips.counter":           float64(n.trips.Load()),
+		"marathon.health-checks.suspended.gauge":         p.suspended(),
+		"marathon.mesos.offers.incoming.counter":         float64(n.offers.Load()),
 		"marathon.mesos.offer-operations.launch.counter": float64(n.launches.Load()),
 	}
 	for name, t := range map[string]*timed{"persistence.writes": &n.writes, "driver.calls": &n.calls, "deployments.plans": &n.plans} {

@@ -72,6 +72,12 @@ func groupsVersions(s *session) {
 	s.runs(plain("/shop/web", 1))
 	s.p.Pass(1e9)
 	first := s.get("/v2/groups/shop/versions").is(http.StatusOK).text("0")
+	s.ok(http.MethodPost, "/v2/apps", plain("/elsewhere", 0))
+	s.get("/v2/groups/shop/versions").has("", `["`+first+`"]`)
+	if n := s.get("/v2/groups/versions").is(http.StatusOK).count(""); n != 2 {
+		s.Errorf("there were %d versions of everything, want 2", n)
+	}
+	s.p.Pass(1e9)
 	s.ok(http.MethodDelete, "/v2/apps/shop/web", "")
 	s.settled()
 	s.p.Pass(1e9)
@@ -101,4 +107,32 @@ func groupsRefusals(s *session) {
 	s.get("/v2/groups/shop").has("enforceRole", "true")
 	s.do(http.MethodPatch, "/v2/groups/shop", `{"apps": []}`).is(http.StatusUnprocessableEntity)
 	s.get("/v2/groups").has("groups.0.id", `"/shop"`).has("groups.1", "null")
+}
+
+// api.md §2.6 and §3.1, role: a group at the top may enforce its role; apps that have another one already keep it.
+func groupsEnforceTheirRole(s *session) {
+	s.runs(plain("/shop/old", 1))
+	s.do(http.MethodPatch, "/v2/groups/shop", `{"enforceRole": true}`).is(http.StatusOK)
+	s.get("/v2/groups/shop").has("enforceRole", "true").has("apps.0.role", `"*"`)
+	s.ok(http.MethodPut, "/v2/apps/shop/old", `{"instances": 0}`)
+	s.do(http.MethodPost, "/v2/apps", plain("/shop/star", 1, `"role": "*"`)).is(http.StatusUnprocessableEntity).
+		has("details.0", `{"errors":["is not one of (shop)"],"path":"/role"}`)
+	s.do(http.MethodPost, "/v2/groups/shop", `{"id": "sub", "apps": [`+plain("x", 1, `"role": "*"`)+`]}`).is(http.StatusUnprocessableEntity).
+		has("details.0.path", `"/apps(0)/role"`)
+	s.runs(plain("/shop/sub/new", 1))
+	s.get("/v2/apps/shop/sub/new").has("app.role", `"shop"`).has("app.acceptedResourceRoles", `["*","shop"]`).has("app.tasks.0.role", `"shop"`)
+	if env := s.p.Given(s.tasks("/shop/sub/new")[0]); env["MARATHON_APP_ENFORCE_GROUP_ROLE"] != "true" {
+		s.Errorf("the task was given MARATHON_APP_ENFORCE_GROUP_ROLE=%q", env["MARATHON_APP_ENFORCE_GROUP_ROLE"])
+	}
+	s.do(http.MethodPut, "/v2/apps/shop/sub/new", `{"role": "*"}`).is(http.StatusUnprocessableEntity)
+	s.ok(http.MethodPost, "/v2/groups", `{"id": "/bank", "enforceRole": true, "apps": [`+plain("web", 0)+`]}`)
+	s.get("/v2/apps/bank/web").has("app.role", `"bank"`)
+	s.do(http.MethodPost, "/v2/groups", `{"id": "/bank/deep", "enforceRole": true}`).is(http.StatusUnprocessableEntity).
+		has("details.0.path", `"/enforceRole"`)
+	s.do(http.MethodPatch, "/v2/groups/shop/sub", `{"enforceRole": true}`).is(http.StatusUnprocessableEntity)
+	s.do(http.MethodPatch, "/v2/groups/none", `{"enforceRole": true}`).is(http.StatusNotFound)
+	s.settled()
+	s.do(http.MethodPatch, "/v2/groups/shop", `{"enforceRole": false}`).is(http.StatusOK)
+	s.do(http.MethodPut, "/v2/apps/shop/sub/new", `{"role": "*"}`).is(http.StatusOK)
+	s.settled()
 }

@@ -95,6 +95,7 @@ func scenarios() []scenario {
 		{"GroupsDryRunAndScale", groupsDryRunAndScale},
 		{"GroupsVersions", groupsVersions},
 		{"GroupsRefusals", groupsRefusals},
+		{"GroupsEnforceTheirRole", groupsEnforceTheirRole},
 		{"EventsNeedTheirAccept", eventsNeedTheirAccept},
 		{"EventsOfALife", eventsOfALife},
 		{"EventsFiltered", eventsFiltered},
