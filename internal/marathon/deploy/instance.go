@@ -41,6 +41,9 @@ type Instance struct {
 	// when it was not, or has answered.
 	ReservedAt  app.Timestamp `json:"reservedAt,omitzero"`
 	DestroyedAt app.Timestamp `json:"destroyedAt,omitzero"`
+	// Deleted means that it loses its volume because its app was deleted with all of them, and not by a wish of its own.
+	// Who takes the deletion back takes this back.
+	Deleted bool `json:"deleted,omitempty"`
 
 	StagedAt         app.Timestamp `json:"stagedAt,omitzero"`
 	StartedAt        app.Timestamp `json:"startedAt,omitzero"`

@@ -34,10 +34,11 @@ func (p *planner) roll(v view, active []Instance) {
 	}
 	active, renewed = p.dropEnded(v, active, renewed, highest)
 	p.relaunchPlain(v, active) // an ended one takes up the new configuration
-	missing := min(v.want-len(renewed), v.room(highest, active))
+	missing := v.want - len(renewed)
 	if v.resident { // the old ones keep their places
 		missing = v.want - len(active)
 	}
+	missing = min(missing, v.room(highest, active))
 	if len(active) >= v.want {
 		missing = v.oneByOne(missing, len(renewed)-renewedHealthy)
 	}

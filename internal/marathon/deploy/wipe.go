@@ -30,9 +30,10 @@ func (p *planner) wipe(v view) {
 }
 
 // dispensable reports whether a cluster that is to go on can do without a member's data: nothing was ever in the volume, a
-// person insists, or another member leads. Of a cluster without a leader any volume may hold the newest data.
+// person insists, it belongs to a deleted cluster of the same name, or another member leads. Of a cluster without a leader
+// any volume may hold the newest data.
 func (p *planner) dispensable(v view, i Instance) bool {
-	if v.want == 0 || i.Incarnation == 0 || i.DestroyedAt != 0 || i.Kill != nil && i.Kill.Force {
+	if v.want == 0 || i.Deleted || i.Incarnation == 0 || i.DestroyedAt != 0 || i.Kill != nil && i.Kill.Force {
 		return true
 	}
 	if !p.asked(v) {

@@ -202,6 +202,112 @@ func TestCancelSparesWhatHasNotMoved(t *testing.T) {
 	})
 }
 
+// bounce restarts all tasks of an app as POST …/restart does.
+func (w *world) bounce(id app.ID) app.Deployment {
+	w.t.Helper()
+	d, err := w.s.Apply(w.t.Context(), func(defs *app.Definitions) error {
+		a := defs.Apps[id]
+		a.Version = max(app.At(time.Now()), a.Version+1)
+		a.VersionInfo.LastConfigChangeAt = a.Version
+		defs.Apps[id] = a
+		return nil
+	}, app.ApplyOptions{})
+	if err != nil {
+		w.t.Fatalf("restart: %v", err)
+	}
+	return d
+}
+
+// TestCancelStopsARestart says: a restart that is cancelled ends with the member that is being restarted. The configuration
+// is the same before and after, so nobody is restarted on the way back.
+func TestCancelStopsARestart(t *testing.T) {
+	for name, members := range map[string]int{"as it begins": 0, "with the first": 1, "with the second": 2} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				w.up()
+				w.m.with(func() { w.m.stubborn = true })
+				d := w.bounce("/pg")
+				for len(w.m.killed()) < members {
+					w.pass(100 * time.Millisecond)
+				}
+				moved := len(w.m.killed())
+				back, known, err := w.s.Cancel(t.Context(), d.ID, false)
+				if err != nil || !known || back.ID == d.ID || len(back.Steps) == 0 {
+					t.Fatalf("cancel: %+v, %v, %v", back, known, err)
+				}
+				w.m.with(func() { w.m.stubborn = false })
+				w.pass(10 * time.Minute)
+				w.wantSettled()
+				w.wantRunning("/pg", "node1", "node2", "node3")
+				if len(w.m.killed()) != moved || moved > 2 || w.m.leads() != "node1" {
+					t.Errorf("stopped were %v, %d before the cancel; %s leads", w.m.killed(), moved, w.m.leads())
+				}
+			})
+		})
+	}
+}
+
+// TestCancelOfARestartGoesOnWithWhatItTookOver says: a restart that took the place of an unfinished change is cancelled;
+// the change is still wanted.
+func TestCancelOfARestartGoesOnWithWhatItTookOver(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.up()
+		next := cluster(3)
+		next.Mem = 2048
+		w.put(next)
+		d, err := w.s.Apply(t.Context(), func(defs *app.Definitions) error {
+			a := defs.Apps["/pg"]
+			a.Version++
+			a.VersionInfo.LastConfigChangeAt = a.Version
+			defs.Apps["/pg"] = a
+			return nil
+		}, app.ApplyOptions{Force: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := w.s.Cancel(t.Context(), d.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(10 * time.Minute)
+		w.wantSettled()
+		if len(w.m.killed()) != 3 {
+			t.Errorf("restarted were %v, all have to take up the change", w.m.killed())
+		}
+	})
+}
+
+// TestCancelStopsARestartOfAPlainApp says the same of an app whose tasks are replaced by new ones.
+func TestCancelStopsARestartOfAPlainApp(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		slow := web(3)
+		slow.UpgradeStrategy.MaximumOverCapacity = 0.34 // one at a time
+		w.put(slow)
+		w.pass(5 * time.Second)
+		before := taskIDs(w.s.Tasks("/web"))
+		d := w.bounce("/web")
+		w.pass(100 * time.Millisecond)
+		if _, _, err := w.s.Cancel(t.Context(), d.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Minute)
+		w.wantSettled()
+		after := taskIDs(w.s.Tasks("/web"))
+		moved := slices.DeleteFunc(slices.Clone(after), func(id app.TaskID) bool { return slices.Contains(before, id) })
+		if len(after) != 3 || len(moved) != 1 {
+			t.Errorf("tasks were %v and are %v; one was being replaced", before, after)
+		}
+	})
+}
+
+func taskIDs(tasks []app.Task) []app.TaskID {
+	var ids []app.TaskID
+	for _, task := range tasks {
+		ids = append(ids, task.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 func TestCancelByForceLeavesThingsAsTheyAre(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.up()

@@ -71,7 +71,7 @@ func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment,
 	if len(locks) > 0 && !o.Force && !o.DryRun {
 		return app.Deployment{}, &app.LockedError{Deployments: locks}
 	}
-	steps := deploy.Steps(app.Definitions{Apps: l.unfinished(locked), Groups: l.defs.Groups}, next)
+	steps := deploy.Steps(app.Definitions{Apps: l.unfinished(locked, next), Groups: l.defs.Groups}, next)
 	d := store.Deployment{
 		Deployment: app.Deployment{ID: uuid(), Version: app.At(time.Now()), Steps: steps, AffectedApps: deploy.Affected(steps)},
 		Before:     map[app.ID]*app.App{},
@@ -123,9 +123,12 @@ func (l *loop) replace(defs store.Definitions, changed []app.ID, o app.ApplyOpti
 }
 
 // wiped are the apps that are deleted with their volumes: a plain one always, as in Marathon, a database only where a person
-// asked for it.
+// asked for it. Those that were before stay among them until nothing of them is left.
 func (l *loop) wiped(next app.Definitions, changed []app.ID, o app.ApplyOptions) []app.ID {
-	var ids []app.ID
+	ids := slices.DeleteFunc(slices.Clone(l.defs.Wiped), func(id app.ID) bool {
+		_, again := next.Apps[id]
+		return again || !l.anyOf(id)
+	})
 	for _, id := range changed {
 		before, there := l.defs.Apps[id]
 		if _, stays := next.Apps[id]; there && !stays && (o.Wipe || !before.IsPostgres()) {
@@ -133,6 +136,16 @@ func (l *loop) wiped(next app.Definitions, changed []app.ID, o app.ApplyOptions)
 		}
 	}
 	return ids
+}
+
+// anyOf reports whether anything of an app is left.
+func (l *loop) anyOf(id app.ID) bool {
+	for _, i := range l.instances {
+		if i.App == id {
+			return true
+		}
+	}
+	return false
 }
 
 // wipe gives the instances of apps that were deleted with their volumes the goal that remains of them. False when the store
@@ -144,7 +157,7 @@ func (l *loop) wipe() bool {
 		if wanted || i.Volume == "" || i.Goal == deploy.GoalWiped || !slices.Contains(l.defs.Wiped, i.App) {
 			continue
 		}
-		i.Goal = deploy.GoalWiped
+		i.Goal, i.Deleted = deploy.GoalWiped, true
 		if !l.save(i) {
 			return false
 		}
@@ -152,10 +165,30 @@ func (l *loop) wipe() bool {
 	return true
 }
 
+// unwipe lets the instances of apps whose deletion is about to be taken back keep their volumes, as far as nobody has been
+// asked to destroy them. It comes before the definitions: should those not be stored, wipe makes the deletion whole again,
+// whereas a volume that was forgotten here would be destroyed under an app that is wanted. False when the store did not
+// confirm it.
+func (l *loop) unwipe(d store.Deployment) bool {
+	var list []deploy.Instance
+	for _, id := range slices.Sorted(maps.Keys(l.instances)) {
+		i := l.instances[id]
+		if d.Before[i.App] == nil || !i.Deleted || i.DestroyedAt != 0 {
+			continue
+		}
+		i.Goal, i.Deleted = deploy.GoalSuspended, false
+		if i.Live() {
+			i.Goal = deploy.GoalRunning
+		}
+		list = append(list, i)
+	}
+	return l.save(list...)
+}
+
 // unfinished are the apps as they were before the deployments that are given up half-way. What takes their place has to
 // finish what they began, also where they had taken the place of others before: a task with an older configuration is
 // still to be replaced.
-func (l *loop) unfinished(given []store.Deployment) map[app.ID]app.App {
+func (l *loop) unfinished(given []store.Deployment, next app.Definitions) map[app.ID]app.App {
 	old := maps.Clone(l.defs.Apps)
 	for _, d := range given {
 		for id, before := range d.Before {
@@ -167,7 +200,7 @@ func (l *loop) unfinished(given []store.Deployment) map[app.ID]app.App {
 	for _, i := range l.instances {
 		touched := slices.ContainsFunc(given, func(d store.Deployment) bool { return d.Affects(i.App) })
 		a, there := old[i.App]
-		if touched && there && i.Goal == deploy.GoalRunning && i.Version < l.defs.Apps[i.App].VersionInfo.LastConfigChangeAt {
+		if touched && there && i.Goal == deploy.GoalRunning && i.Version < next.Apps[i.App].VersionInfo.LastConfigChangeAt {
 			a.VersionInfo.LastConfigChangeAt = 0
 			old[i.App] = a
 		}
@@ -203,14 +236,11 @@ func (l *loop) cancel(id string, force bool) (app.Deployment, bool, error) {
 	}
 	d := l.defs.Deployments[n]
 	if !force {
-		given := l.defs.Apps
-		back, err := l.deploy(app.Definitions{Apps: undo(given, d), Groups: l.defs.Groups}, app.ApplyOptions{Force: true})
-		if err == nil {
-			l.spare(d, given)
-		}
+		back, err := l.leadBack(d)
 		return back, true, err
 	}
-	defs := store.Definitions{Definitions: l.defs.Definitions, Deployments: without(l.defs.Deployments, []string{id})}
+	defs := l.defs
+	defs.Deployments = without(l.defs.Deployments, []string{id})
 	if err := l.saveDefinitions(defs); err != nil {
 		return app.Deployment{}, true, fmt.Errorf("%w: %w", app.ErrUnavailable, err)
 	}
@@ -218,6 +248,22 @@ func (l *loop) cancel(id string, force bool) (app.Deployment, bool, error) {
 	l.emitGivenUp(d, "a person gave it up")
 	l.publish()
 	return d.Deployment, true, nil
+}
+
+// leadBack takes the place of a deployment with one that undoes it.
+func (l *loop) leadBack(d store.Deployment) (app.Deployment, error) {
+	if !l.unwipe(d) {
+		return app.Deployment{}, fmt.Errorf("%w: %s", app.ErrUnavailable, l.storeWhy)
+	}
+	given := l.defs.Apps
+	back, err := l.deploy(app.Definitions{Apps: undo(given, d), Groups: l.defs.Groups}, app.ApplyOptions{Force: true})
+	switch {
+	case err == nil:
+		l.spare(d, given)
+	case !l.stale: // else whoever reads the state does it
+		l.wipe()
+	}
+	return back, err
 }
 
 // spare lets instances that the deployment has not moved count as those of the restored definition: they run its
@@ -247,7 +293,7 @@ func undo(apps map[app.ID]app.App, d store.Deployment) map[app.ID]app.App {
 		case before == nil:
 			delete(back, id)
 		case there:
-			back[id] = before.Revised(present, now)
+			back[id] = restored(*before, present, now)
 		default: // a task of it that has not ended yet runs what is wanted
 			a := before.Clone()
 			a.Version = max(now, before.Version+1)
@@ -256,4 +302,16 @@ func undo(apps map[app.ID]app.App, d store.Deployment) map[app.ID]app.App {
 		}
 	}
 	return back
+}
+
+// restored is an app as it was before a deployment. Where that only restarted it the configuration is the same before and
+// after: nobody is restarted any more, neither on nor back.
+func restored(before, present app.App, now app.Timestamp) app.App {
+	a := before.Revised(present, now)
+	if a.Version == present.Version {
+		a.Version = max(now, present.Version+1)
+		a.VersionInfo = before.VersionInfo
+		a.VersionInfo.LastScalingAt = a.Version
+	}
+	return a
 }

@@ -41,8 +41,8 @@ type Definitions struct {
 	app.Definitions
 
 	Deployments []Deployment `json:"deployments"` // oldest first
-	// Wiped are the apps whose last deletion took their volumes along. Their instances are told one by one afterwards, and
-	// again by whoever reads this after a crash.
+	// Wiped are the apps whose last deletion took their volumes along, as long as anything of them is left. Their instances
+	// are told one by one afterwards, and again by whoever reads this after a crash.
 	Wiped []app.ID `json:"wiped,omitempty"`
 }
 
