@@ -15,6 +15,21 @@ import (
 	"github.com/pgbaton/pgbaton/internal/up"
 )
 
+// Seat is where a server is found that has to be there, under a name of its own.
+type Seat struct {
+	Name, Address string
+	Port          uint16
+}
+
+// Seats are those of servers at the usual port of their hosts.
+func Seats(hosts []up.Place) []Seat {
+	var all []Seat
+	for _, host := range hosts {
+		all = append(all, Seat{Name: host.Name, Address: host.Address.String(), Port: 5432})
+	}
+	return all
+}
+
 // Attendance counts all the time how many servers answer. A planned operation may take one member down at a time.
 type Attendance struct {
 	stop context.CancelFunc
@@ -28,19 +43,19 @@ type Attendance struct {
 	changed chan struct{}
 }
 
-// StartAttendance begins to count the servers on the hosts. The password is the one of the URL.
-func StartAttendance(ctx context.Context, hosts []up.Place, url string) (*Attendance, error) {
+// StartAttendance begins to count the servers. User and password are those of the URL.
+func StartAttendance(ctx context.Context, seats []Seat, url string) (*Attendance, error) {
 	cfg, err := plainConfig(url)
 	if err != nil {
 		return nil, err
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a := &Attendance{stop: stop, there: map[string]bool{}, changed: make(chan struct{})}
-	for _, host := range hosts {
+	for _, seat := range seats {
 		own := cfg.Copy()
-		own.Host, own.Port, own.ConnectTimeout = host.Address.String(), 5432, patience
+		own.Host, own.Port, own.ConnectTimeout = seat.Address, seat.Port, patience
 		own.Fallbacks, own.ValidateConnect = nil, nil // no other server, and whatever this one accepts
-		a.done.Go(func() { a.watch(life, host.Name, own) })
+		a.done.Go(func() { a.watch(life, seat.Name, own) })
 	}
 	return a, nil
 }
@@ -71,8 +86,8 @@ func (a *Attendance) Require(ctx context.Context, servers int) error {
 	}
 }
 
-// lower has no more servers required than that.
-func (a *Attendance) lower(servers int) {
+// Lower has no more servers required than that.
+func (a *Attendance) Lower(servers int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.required = min(a.required, servers)

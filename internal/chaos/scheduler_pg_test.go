@@ -83,7 +83,7 @@ func newSchedulerField(t *testing.T) *schedulerField {
 	if s.Watchman, err = StartWatchman(ctx, p.layout.Hosts, direct); err != nil {
 		t.Fatal(err)
 	}
-	if s.attendance, err = StartAttendance(ctx, p.layout.Hosts, direct); err != nil {
+	if s.attendance, err = StartAttendance(ctx, Seats(p.layout.Hosts), direct); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -211,7 +211,7 @@ func (s *schedulerField) take(st step) {
 		}
 		next := s.attendance.Changed()
 		deed, err := st.fault.strike(ctx, p, pic)
-		s.attendance.lower(p.instances)
+		s.attendance.Lower(p.instances)
 		if err == nil && st.killed {
 			err = s.killInTheMiddle(ctx, next)
 		}

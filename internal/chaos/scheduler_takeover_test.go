@@ -26,7 +26,7 @@ func TestSchedulerTakesOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer writer.Stop()
-	attendance, err := StartAttendance(s.ctx, s.layout.Hosts, direct)
+	attendance, err := StartAttendance(s.ctx, Seats(s.layout.Hosts), direct)
 	if err != nil {
 		t.Fatal(err)
 	}

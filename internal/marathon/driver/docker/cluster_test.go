@@ -2,7 +2,6 @@ package docker
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,14 +12,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/pgbaton/pgbaton/examples/mesos"
+	"github.com/pgbaton/pgbaton/internal/chaos"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/docker/dockertest"
 	"github.com/pgbaton/pgbaton/internal/peer"
 )
@@ -35,47 +34,44 @@ func TestClusterInContainers(t *testing.T) {
 	c.request(http.MethodPost, "/v2/apps", mesos.App)
 	c.await("leader and 2 streaming, all healthy", func() bool { return c.settled(3) })
 	t.Logf("from the definition to a leader, two streaming and three healthy: %.1f s", time.Since(began).Seconds())
+	c.quorum()
 	volumes := c.volumes()
-	w := c.writer()
+	c.watch()
 
-	c.during(w, "kill -9 of the leader's container", func() {
+	c.take(deed{"kill -9 of the leader's container", unplanned, 3, func() {
 		led := c.leader()
-		killed := c.daemon.Docker("inspect", "-f", "{{.Id}}", c.container(led))
+		killed := c.daemon.Docker("inspect", "-f", "{{.Id}}", c.container(led.Host))
 		c.daemon.Docker("kill", killed)
 		c.await("another leader and all streaming", func() bool {
 			running := c.daemon.Docker("ps", "-q", "--no-trunc")
-			return !strings.Contains(running, killed) && c.settled(3) && c.leader() != led
+			return !strings.Contains(running, killed) && c.settled(3) && c.leader().Host != led.Host
 		})
-	})
-	w.forgive() // replication is asynchronous here: what a crash took is not the scheduler's to keep
-	c.during(w, "kill -9 of the scheduler", func() {
-		before := c.daemon.Docker("ps", "-q", "--no-trunc")
-		c.scheduler.kill()
-		c.startScheduler()
-		c.await("adoption", func() bool { return c.settled(3) })
-		if after := c.daemon.Docker("ps", "-q", "--no-trunc"); after != before {
-			t.Errorf("containers before %s and after %s", before, after)
-		}
-	})
+	}})
 	for _, n := range []int{2, 3} {
-		c.during(w, fmt.Sprintf("scale to %d", n), func() {
+		c.take(deed{fmt.Sprintf("scale to %d", n), planned, n, func() {
 			c.change(fmt.Sprintf(`{"instances": %d}`, n))
 			c.await("that many members", func() bool { return c.settled(n) })
-		})
+		}})
 	}
-	c.during(w, "change of the environment", func() {
+	c.take(deed{"new environment, scheduler killed", planned, 3, func() {
+		since := time.Now()
 		c.change(`{"env": {"PATRONI_DCS_ETCD_HOSTS": "etcd-node1:2379,etcd-node2:2379,etcd-node3:2379", "PATRONI_SCOPE": "postgresql-cluster",
 			"PATRONI_POSTGRESQL_DATA_DIR": "/data/postgres", "COLOUR": "blue"}}`)
+		c.await("the first member anew", func() bool { return len(c.started(since)) > 0 })
+		c.scheduler.kill()
+		c.startScheduler()
 		c.await("all members anew", func() bool { return c.settled(3) && c.all("{{.Config.Env}}", "COLOUR=blue") })
-	})
+		if got := c.started(since); len(got) != 3 {
+			t.Errorf("%d containers were started for 3 members: %v", len(got), got)
+		}
+	}})
 	c.daemon.Docker("tag", "patroni:latest", "patroni:next")
-	c.during(w, "another image", func() {
+	c.take(deed{"another image", planned, 3, func() {
 		c.change(`{"container": {"type": "DOCKER", "docker": {"image": "patroni:next", "network": "BRIDGE",
 			"portMappings": [{"containerPort": 5432, "hostPort": 0, "servicePort": 10000}, {"containerPort": 8008, "hostPort": 0, "servicePort": 10001}]}}}`)
 		c.await("all members with it", func() bool { return c.settled(3) && c.all("{{.Config.Image}}", "patroni:next") })
-	})
-	w.end()
-	w.check()
+	}})
+	c.audit()
 	if after := c.volumes(); !slices.Equal(after, volumes) {
 		t.Errorf("volumes before %v and after %v", volumes, after)
 	}
@@ -89,6 +85,10 @@ type cluster struct {
 	dir       string
 	hosts     map[string]string // name to address
 	scheduler *process
+
+	writer     *chaos.Writer
+	attendance *chaos.Attendance
+	size       int // members that have to be there
 }
 
 const (
@@ -96,6 +96,8 @@ const (
 	appPath     = "/v2/apps//postgresql/patroni"
 	// soon is how long anything may take on a machine that has other things to do.
 	soon = 2 * time.Minute
+	// unplanned is how long nobody can write, at most, when the container of the leader is killed: its lease has to run out.
+	unplanned = 22 * time.Second
 )
 
 func newCluster(t *testing.T) *cluster {
@@ -276,6 +278,7 @@ func (c *cluster) app() (seen, error) {
 type member struct {
 	Name, Role, State, Host string
 	Port                    int
+	APIURL                  string `json:"api_url"`
 }
 
 // members is the cluster as any of its agents tells it.
@@ -306,15 +309,15 @@ func (c *cluster) settled(n int) bool {
 		if m.Role == "leader" && m.State == "running" {
 			leaders++
 		}
-		if m.Role == "replica" && m.State == "streaming" {
+		if m.Role != "leader" && m.State == "streaming" {
 			streaming++
 		}
 	}
 	return err == nil && leaders == 1 && streaming == n-1
 }
 
-// leader is the address of the leading member.
-func (c *cluster) leader() string {
+// leader is the leading member.
+func (c *cluster) leader() member {
 	c.t.Helper()
 	members, err := c.members()
 	if err != nil {
@@ -322,11 +325,11 @@ func (c *cluster) leader() string {
 	}
 	for _, m := range members {
 		if m.Role == "leader" {
-			return m.Host
+			return m
 		}
 	}
 	c.t.Fatalf("nobody leads: %v", members)
-	return ""
+	return member{}
 }
 
 // container is the name of the container on a host.
@@ -351,140 +354,96 @@ func (c *cluster) all(format, want string) bool {
 	return true
 }
 
+// started are the containers that were started since then.
+func (c *cluster) started(since time.Time) []string {
+	return strings.Fields(c.daemon.Docker("events", "--since", since.Format(time.RFC3339Nano), "--until", time.Now().Format(time.RFC3339Nano),
+		"--filter", "type=container", "--filter", "event=start", "--format", "{{.Actor.ID}}"))
+}
+
 func (c *cluster) volumes() []string {
 	names := strings.Fields(c.daemon.Docker("volume", "ls", "-q"))
 	slices.Sort(names)
 	return names
 }
 
-// during does something while the writer writes, and tells how long it could not.
-func (c *cluster) during(w *writer, what string, do func()) {
+// planned is how long an operation that somebody asked for may keep anybody from writing.
+const planned = time.Second
+
+// deed is something that is done to the cluster while a client writes, and what it may cost.
+type deed struct {
+	what   string
+	outage time.Duration // at most
+	left   int           // members that the cluster has afterwards
+	do     func()
+}
+
+// take does it, and holds it to its promise: whatever happens, one member at most is down at any sample.
+func (c *cluster) take(d deed) {
 	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
+	defer cancel()
+	if err := c.attendance.Require(ctx, c.size); err != nil {
+		c.t.Fatalf("before %s: %v", d.what, err)
+	}
 	began := time.Now()
-	w.pause()
-	do()
-	c.t.Logf("%-36s %5.1f s, longest pause between two commits %4.0f ms", what, time.Since(began).Seconds(), float64(w.pause().Microseconds())/1000)
-}
-
-// writer commits one row after the other where the leader is.
-type writer struct {
-	c      *cluster
-	stop   context.CancelFunc
-	ended  chan struct{}
-	ask    chan chan time.Duration
-	forget chan struct{}
-	first  int // rows from here on have to be there
-	last   int // acknowledged
-}
-
-func (c *cluster) writer() *writer {
-	ctx, stop := context.WithCancel(c.t.Context())
-	w := &writer{c: c, stop: stop, ended: make(chan struct{}), ask: make(chan chan time.Duration), forget: make(chan struct{})}
-	go w.run(ctx)
-	c.t.Cleanup(w.end)
-	return w
-}
-
-func (w *writer) end() {
-	w.stop()
-	<-w.ended
-}
-
-// pause is the longest pause between two commits since it was asked last.
-func (w *writer) pause() time.Duration {
-	answer := make(chan time.Duration)
-	w.ask <- answer
-	return <-answer
-}
-
-// forgive lets go of what was written until now.
-func (w *writer) forgive() { w.forget <- struct{}{} }
-
-func (w *writer) run(ctx context.Context) {
-	defer close(w.ended)
-	var conn *pgx.Conn
-	var longest time.Duration
-	before := time.Now()
-	for ctx.Err() == nil {
-		select {
-		case answer := <-w.ask:
-			answer <- max(longest, time.Since(before))
-			longest = 0
-		case <-w.forget:
-			w.first = w.last + 1
-		default:
-		}
-		if conn == nil {
-			conn = w.connect(ctx)
-		}
-		if conn != nil && w.write(ctx, conn) {
-			longest, before = max(longest, time.Since(before)), time.Now()
-			continue
-		}
-		if conn != nil {
-			_ = conn.Close(context.Background())
-			conn = nil
-		}
+	d.do()
+	took, outage := time.Since(began), c.writer.Outage(began)
+	down, samples := c.attendance.Down()
+	c.t.Logf("%-36s %5.1f s, longest pause between two commits %4d ms, at most %d members down (%d samples)",
+		d.what, took.Seconds(), outage.Length().Milliseconds(), down, samples)
+	if outage.Length() > d.outage {
+		c.t.Errorf("%s: nobody could write for %v, at most %v are allowed", d.what, outage.Length(), d.outage)
 	}
-}
-
-func (w *writer) write(ctx context.Context, conn *pgx.Conn) bool {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	_, err := conn.Exec(ctx, "insert into written values ($1) on conflict do nothing", w.last+1)
-	if err == nil {
-		w.last++
+	if down > 1 || samples == 0 {
+		c.t.Errorf("%s: %d members were down at once (%d samples)", d.what, down, samples)
 	}
-	return err == nil
+	c.size = d.left
 }
 
-// connect looks for the leader where members are.
-func (w *writer) connect(ctx context.Context) *pgx.Conn {
-	s, err := w.c.app()
-	if err != nil || len(s.App.Tasks) == 0 {
-		return w.again(ctx)
-	}
-	var at []string
-	var ports []string
-	for _, task := range s.App.Tasks {
-		at, ports = append(at, w.c.hosts[task.Host]), append(ports, fmt.Sprint(task.Ports[0]))
-	}
-	return w.dial(ctx, strings.Join(at, ","), strings.Join(ports, ","))
-}
-
-// again tries the hosts at their usual ports while the scheduler is away.
-func (w *writer) again(ctx context.Context) *pgx.Conn {
-	return w.dial(ctx, "10.91.0.11,10.91.0.12,10.91.0.13", "31000,31000,31000")
-}
-
-func (w *writer) dial(ctx context.Context, hosts, ports string) *pgx.Conn {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, fmt.Sprintf("host=%s port=%s user=postgres password=super dbname=postgres sslmode=disable target_session_attrs=read-write connect_timeout=1", hosts, ports))
+// watch begins to write, and to ask every member all the time whether it is there; both go to the published ports.
+func (c *cluster) watch() {
+	c.t.Helper()
+	s, err := c.app()
 	if err != nil {
-		return nil
+		c.t.Fatal(err)
 	}
-	if _, err := conn.Exec(ctx, "create table if not exists written (n int primary key)"); err != nil {
-		_ = conn.Close(ctx)
-		return nil
+	var seats []chaos.Seat
+	var at []string
+	for _, task := range s.App.Tasks {
+		seats = append(seats, chaos.Seat{Name: task.Host, Address: c.hosts[task.Host], Port: uint16(task.Ports[0])})
+		at = append(at, net.JoinHostPort(c.hosts[task.Host], strconv.Itoa(task.Ports[0])))
 	}
-	return conn
+	c.size = len(seats)
+	url := "postgres://postgres:super@" + strings.Join(at, ",") + "/postgres?sslmode=disable&target_session_attrs="
+	if c.writer, err = chaos.StartWriter(c.t.Context(), url+"read-write"); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(c.writer.Stop)
+	if c.attendance, err = chaos.StartAttendance(c.t.Context(), seats, url+"any"); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(c.attendance.Stop)
 }
 
-// check counts what was acknowledged and is not there.
-func (w *writer) check() {
-	w.c.t.Helper()
-	conn := w.connect(w.c.t.Context())
-	if conn == nil {
-		w.c.t.Fatal("the leader cannot be reached")
+// quorum has commits wait for a member that may lead afterwards, so that no crash takes one that was acknowledged.
+func (c *cluster) quorum() {
+	c.t.Helper()
+	at := strings.TrimSuffix(c.leader().APIURL, "/patroni")
+	if _, err := c.ask(http.MethodPatch, at+"/config", []byte(`{"synchronous_mode": "quorum"}`)); err != nil {
+		c.t.Fatal(err)
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // only read
-	var rows int
-	if err := conn.QueryRow(w.c.t.Context(), "select count(*) from written where n between $1 and $2", max(w.first, 1), w.last).Scan(&rows); err != nil {
-		w.c.t.Fatal(err)
+	c.await("quorum standbys", func() bool {
+		members, err := c.members()
+		return err == nil && len(slices.DeleteFunc(members, func(m member) bool { return m.Role != "quorum_standby" })) == 2
+	})
+}
+
+// audit counts what was acknowledged and is not there.
+func (c *cluster) audit() {
+	c.t.Helper()
+	lost, err := c.writer.Audit(c.t.Context(), nil)
+	if err != nil || lost > 0 {
+		c.t.Errorf("%d acknowledged rows are lost: %v", lost, err)
 	}
-	if want := w.last - cmp.Or(max(w.first, 1), 1) + 1; rows != want {
-		w.c.t.Errorf("%d of %d acknowledged rows are there", rows, want)
-	}
-	w.c.t.Logf("%d rows acknowledged, %d of them since the crash, none of those lost", w.last, rows)
+	c.t.Logf("%d rows were acknowledged", len(c.writer.Acks()))
 }
