@@ -13,6 +13,7 @@
 // has not is answered with 404 or 405 and a sentence that says so, never with an empty list.
 //
 //	door.go     whose pages may ask, who asks, how many at once
+//	whence.go   whose request it was, before a follower passed it on
 //	follow.go   answering for the leader
 //	route.go    the table of paths
 //	answer.go   status, headers and bodies, errors among them

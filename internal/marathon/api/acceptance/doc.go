@@ -24,5 +24,6 @@
 //	events.go       the event stream
 //	stories.go      what events and metrics tell
 //	about.go        info, leader, ping, metrics and their like
+//	clients.go      what clients of Marathon send and read
 //	postgres.go     databases
 package acceptance

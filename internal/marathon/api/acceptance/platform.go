@@ -144,5 +144,13 @@ func scenarios() []scenario {
 		{"EventsOfPosts", eventsOfPosts},
 		{"EventsOfStreams", eventsOfStreams},
 		{"MetricsByName", metricsByName},
+		{"ClientMarathonLB", clientMarathonLB},
+		{"ClientBlueGreen", clientBlueGreen},
+		{"ClientGoMarathonApps", clientGoMarathonApps},
+		{"ClientGoMarathonRest", clientGoMarathonRest},
+		{"ClientPrometheus", clientPrometheus},
+		{"ClientTraefikAndConsul", clientTraefikAndConsul},
+		{"ClientUserInterface", clientUserInterface},
+		{"ClientsInTheWild", clientsInTheWild},
 	}
 }
