@@ -149,8 +149,9 @@ func (v *view) weakness(target Instance, members map[app.InstanceID]Member) stri
 		}
 		serving++
 	}
-	if living := len(v.with(Instance.Live)); living < v.want {
-		return fmt.Sprintf("only %d of %d members are there", living, v.want)
+	there := v.with(func(i Instance) bool { return i.Live() && !i.Unreachable() })
+	if len(there) < v.want {
+		return fmt.Sprintf("only %d of %d members are there", len(there), v.want)
 	}
 	return v.tooFew(target, serving-1, members)
 }

@@ -163,6 +163,38 @@ func (w *world) checkCapacity(id app.ID, made bool) {
 	}
 }
 
+// checkOnce: a plan wants one thing of an instance. The actions of a plan are stored and asked for together, in no order.
+func (w *world) checkOnce(plan Plan) {
+	seen := map[app.InstanceID]Action{}
+	for _, a := range plan.Actions {
+		id := subjectOf(a)
+		if before := seen[id]; id != "" && before != nil {
+			w.t.Fatalf("one plan wants %q and %q", printAction(before), printAction(a))
+		}
+		seen[id] = a
+	}
+}
+
+// subjectOf is the instance that an action changes, empty when there is none.
+func subjectOf(a Action) app.InstanceID {
+	switch a := a.(type) {
+	case Launch:
+		return a.Instance
+	case Stop:
+		return a.Instance
+	case Withdraw:
+		return a.Instance
+	case SetGoal:
+		return a.Instance
+	case Forget:
+		return a.Instance
+	case Destroy:
+		return a.Instance
+	case Handover, Advance, Finish:
+	}
+	return ""
+}
+
 // checkAway: at most one member is away by us.
 func (w *world) checkAway() {
 	if !w.state.Halted.IsZero() || w.wanted(cluster) == 0 {
@@ -202,7 +234,7 @@ func (w *world) broken() string {
 }
 
 // TestLaws says: whatever people, hosts and agents do, no member is taken away that its cluster cannot do without, at most
-// one is away by us, the leader is stopped last, nothing is launched twice, no volume is destroyed under a task, a plain app
+// one is away by us, the leader is stopped last, one plan wants one thing of an instance, nothing is launched twice, no volume is destroyed under a task, a plain app
 // keeps to its capacity, and when the trouble is over every app has what was promised.
 func TestLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -127,6 +127,13 @@ func (p *planner) release(v view, i Instance, cause string) {
 		p.stop(v, i, goal, cause)
 		return
 	}
+	for n, a := range p.plan.Actions {
+		if s, stops := a.(Stop); stops && s.Instance == i.ID { // decided a moment ago, and not carried out yet
+			s.Goal = goal
+			p.plan.Actions[n] = s
+			return
+		}
+	}
 	p.do(SetGoal{Instance: i.ID, Goal: goal}) // what ends already does not have to be asked again
 }
 

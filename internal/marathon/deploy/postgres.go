@@ -63,11 +63,12 @@ func (p *planner) changeMembers(v view) {
 // resize brings a cluster to its size, then its members off hosts that drain, then to its configuration.
 func (p *planner) resize(v view) {
 	running := len(v.running())
+	var again []app.InstanceID
 	if running < v.want {
-		p.grow(v, v.want-running)
+		again = p.grow(v, v.want-running)
 	}
 	switch {
-	case p.stopReturned(v):
+	case p.stopReturned(v, again):
 	case running > v.want:
 		p.shrink(v)
 	case p.drainMembers(v):
@@ -104,10 +105,11 @@ func (v *view) surplus() []Instance {
 	return v.with(func(i Instance) bool { return i.Goal != GoalRunning && !i.settled() && !i.Unreachable() })
 }
 
-// stopReturned stops members that are not wanted any more: given up while their host was away, or by a person. It
-// reports whether there are any.
-func (p *planner) stopReturned(v view) bool {
-	surplus := v.surplus()
+// stopReturned stops members that are not wanted any more: given up while their host was away, or by a person. Those that
+// are wanted again since this moment are not among them: stopped and launched at once, nobody could say which task of
+// theirs runs. It reports whether there are any.
+func (p *planner) stopReturned(v view, again []app.InstanceID) bool {
+	surplus := slices.DeleteFunc(v.surplus(), func(i Instance) bool { return slices.Contains(again, i.ID) })
 	for _, i := range v.leaderLast(surplus) {
 		if p.disrupt(v, i, planned, i.Goal, "it is not wanted any more") {
 			break

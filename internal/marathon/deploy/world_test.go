@@ -118,6 +118,7 @@ func (w *world) follow() bool {
 	for _, id := range plan.Ask {
 		w.ask(id)
 	}
+	w.checkOnce(plan)
 	for _, a := range plan.Actions {
 		w.carryOut(a)
 	}
