@@ -97,17 +97,31 @@ func (m *marathon) app(ctx context.Context, id app.ID) (appAnswer, error) {
 	return body.App, err
 }
 
-// clusters are the PostgreSQL apps by id; none from a scheduler that knows nothing of them.
-func (m *marathon) clusters(ctx context.Context) map[app.ID]app.Cluster {
+// clusters are the PostgreSQL apps by id; none from a scheduler that has no such endpoint.
+func (m *marathon) clusters(ctx context.Context) (map[app.ID]app.Cluster, error) {
 	var body struct{ Clusters []app.Cluster }
-	if m.ask(ctx, http.MethodGet, "/pg/v1/clusters", nil, &body) != nil {
-		return nil
+	err := m.ask(ctx, http.MethodGet, "/pg/v1/clusters", nil, &body)
+	if err != nil && !hasCode(err, http.StatusNotFound) {
+		return nil, err
 	}
 	all := map[app.ID]app.Cluster{}
 	for _, c := range body.Clusters {
 		all[c.App] = c
 	}
-	return all
+	return all, nil
+}
+
+// cluster is one of them, nil for an app that is none and from a scheduler that has no such endpoint.
+func (m *marathon) cluster(ctx context.Context, id app.ID) (*app.Cluster, error) {
+	var c app.Cluster
+	err := m.ask(ctx, http.MethodGet, "/pg/v1/clusters"+string(id), nil, &c)
+	switch {
+	case hasCode(err, http.StatusNotFound):
+		return nil, nil //nolint:nilnil // an app that is no cluster has none, and that is no error
+	case err != nil:
+		return nil, err
+	}
+	return &c, nil
 }
 
 func (t *tool) appListCommand(at *string) *cobra.Command {
@@ -135,7 +149,10 @@ func (t *tool) listApps(ctx context.Context, at, label, format string) error {
 	if err != nil {
 		return err
 	}
-	clusters := m.clusters(ctx)
+	clusters, err := m.clusters(ctx)
+	if err != nil {
+		return err
+	}
 	s := sheet{title: "Apps", columns: []column{
 		{"App", false}, {"Tasks", true}, {"Wanted", true}, {"Healthy", true}, {"State", false}, {"Leader", false}, {"CPUs", true}, {"Mem", true}, {"Runs", false},
 	}}

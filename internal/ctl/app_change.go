@@ -125,7 +125,11 @@ func (t *tool) scaleApp(ctx context.Context, at, name, count string, o changeOpt
 	if err != nil || n < 0 {
 		return fmt.Errorf("%q is no number of instances", count)
 	}
-	if _, postgres := m.clusters(ctx)[id]; postgres && n == 0 && !o.yes {
+	cluster, err := m.cluster(ctx, id)
+	if err != nil {
+		return err
+	}
+	if cluster != nil && n == 0 && !o.yes {
 		if ok, err := t.confirm("This stops every member of the database " + string(id) + "; its data stay. Are you sure?"); err != nil || !ok {
 			return cmpErr(err)
 		}
@@ -260,7 +264,11 @@ func (t *tool) killTasks(ctx context.Context, at, name string, tasks []string, o
 	if err != nil {
 		return err
 	}
-	if err := t.sureToKill(m.clusters(ctx)[id], a, doomed, o); err != nil {
+	cluster, err := m.cluster(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := t.sureToKill(cluster, a, doomed, o); err != nil {
 		return err
 	}
 	q := query("force", yes(o.force), "scale", yes(o.scale), "wipe", yes(o.wipe))
@@ -301,12 +309,12 @@ func (a appAnswer) choose(tasks []string, host string) ([]string, error) {
 	return doomed, nil
 }
 
-func (t *tool) sureToKill(c app.Cluster, a appAnswer, doomed []string, o killOptions) error {
+func (t *tool) sureToKill(c *app.Cluster, a appAnswer, doomed []string, o killOptions) error {
 	if o.yes {
 		return nil
 	}
 	var question string
-	leads := slices.ContainsFunc(c.Members, func(m app.Member) bool {
+	leads := c != nil && slices.ContainsFunc(c.Members, func(m app.Member) bool {
 		return m.Name != "" && m.Name == c.Leader && slices.Contains(doomed, string(m.Task))
 	})
 	switch {

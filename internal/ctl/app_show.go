@@ -44,10 +44,13 @@ func (t *tool) showApp(ctx context.Context, at, name, format string) error {
 		t.printf("%s", out)
 		return err
 	}
+	cluster, err := m.cluster(ctx, id)
+	if err != nil {
+		return err
+	}
 	s := taskSheet(body.App, t.env.Now())
-	var cluster *app.Cluster
-	if c, known := m.clusters(ctx)[id]; known {
-		cluster, s = &c, memberSheet(c)
+	if cluster != nil {
+		s = memberSheet(*cluster)
 	}
 	if format == formatPretty {
 		queue, err := m.queue(ctx)

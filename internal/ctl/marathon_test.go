@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,6 +49,9 @@ func (m *testMarathon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.asked = append(m.asked, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Method, r.URL, bytes.TrimSpace(body))))
 	}
 	a, known := m.answers[r.Method+" "+r.URL.Path]
+	if id, one := strings.CutPrefix(r.URL.Path, "/pg/v1/clusters/"); one && !known {
+		a, known = m.cluster("/" + id)
+	}
 	if !known {
 		a = answered{http.StatusNotFound, `{"message":"` + r.URL.Path + ` is not served here"}`}
 	}
@@ -56,6 +60,21 @@ func (m *testMarathon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(a.code)
 	io.WriteString(w, a.body)
+}
+
+// cluster is the answer about one of the clusters that it was told of.
+func (m *testMarathon) cluster(id string) (answered, bool) {
+	var body struct{ Clusters []json.RawMessage }
+	if json.Unmarshal([]byte(m.answers["GET /pg/v1/clusters"].body), &body) != nil {
+		return answered{}, false
+	}
+	for _, c := range body.Clusters {
+		var head struct{ App string }
+		if json.Unmarshal(c, &head) == nil && head.App == id {
+			return answered{http.StatusOK, string(c)}, true
+		}
+	}
+	return answered{}, false
 }
 
 // learn reads "METHOD PATH CODE" and a body below.

@@ -90,8 +90,10 @@ type Leadership interface {
 
 // Clusters are the PostgreSQL apps with their members.
 type Clusters interface {
-	// Clusters are all of them, sorted by id, as they were last seen; Cluster asks the members of one again.
-	Clusters() []app.Cluster
+	// Clusters asks the members of all of them, sorted by id; Cluster those of one.
+	Clusters(ctx context.Context) []app.Cluster
+	// IsCluster reports whether an id is that of one, or of a deleted one of which some is left.
+	IsCluster(id app.ID) bool
 	Cluster(ctx context.Context, id app.ID) (app.Cluster, error)
 	// Switchover hands the lead over and returns when it is done: to the member of that name, or to the best for "".
 	Switchover(ctx context.Context, id app.ID, candidate string) error

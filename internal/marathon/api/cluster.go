@@ -3,13 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
 
-func (s *Server) listClusters(*http.Request) (answer, error) {
-	return ok(map[string][]app.Cluster{"clusters": append([]app.Cluster{}, s.Clusters.Clusters()...)})
+func (s *Server) listClusters(r *http.Request) (answer, error) {
+	return ok(map[string][]app.Cluster{"clusters": append([]app.Cluster{}, s.Clusters.Clusters(r.Context())...)})
 }
 
 func (s *Server) showCluster(path string) handler {
@@ -38,13 +37,10 @@ func (s *Server) findCluster(path string) (app.ID, error) {
 	if err != nil {
 		return "", &app.UnknownAppError{ID: app.ID("/" + path)}
 	}
-	a, there := s.Scheduler.App(id)
-	switch {
-	case there && a.IsPostgres():
+	if s.Clusters.IsCluster(id) {
 		return id, nil
-	case slices.ContainsFunc(s.Clusters.Clusters(), func(c app.Cluster) bool { return c.App == id }):
-		return id, nil
-	case there:
+	}
+	if _, there := s.Scheduler.App(id); there {
 		return "", refuse(http.StatusNotFound, "App '%s' is no PostgreSQL app: it exposes neither port %d and %d nor has the label PGBATON_POSTGRES=true",
 			id, app.PostgresPort, app.AgentPort)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
@@ -21,15 +22,34 @@ var (
 	errUnled     = errors.New("nobody leads beyond doubt")
 )
 
-// Clusters are the PostgreSQL apps with their members as they were last seen, sorted by id.
-func (s *Scheduler) Clusters() []app.Cluster {
+// clustersAtOnce is how many clusters are asked at the same time: a thousand of them must not open thousands of connections.
+const clustersAtOnce = 64
+
+// Clusters asks the members of all PostgreSQL apps for their roles and says what they answer, sorted by id. Whoever has not
+// answered within two seconds has said nothing.
+func (s *Scheduler) Clusters(ctx context.Context) []app.Cluster {
 	p := s.picture.Load()
 	parts := p.databases()
-	list := []app.Cluster{}
-	for _, id := range slices.Sorted(maps.Keys(parts)) {
-		list = append(list, clusterOf(p.alone(id, parts[id], p.answered[id])))
+	list := make([]app.Cluster, len(parts))
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
+	defer cancel()
+	var wg sync.WaitGroup
+	free := make(chan struct{}, clustersAtOnce)
+	for n, id := range slices.Sorted(maps.Keys(parts)) {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			list[n] = clusterOf(p.alone(id, parts[id], s.answers(ctx, askable(parts[id]))))
+		})
 	}
+	wg.Wait()
 	return list
+}
+
+// IsCluster reports whether an id is that of a PostgreSQL app, or of a deleted one of which some is left.
+func (s *Scheduler) IsCluster(id app.ID) bool {
+	_, known := s.picture.Load().databases()[id]
+	return known
 }
 
 // Cluster asks the members of a PostgreSQL app for their roles and says what they answer.

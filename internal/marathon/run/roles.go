@@ -40,7 +40,6 @@ func (l *loop) ask(apps []app.ID) {
 			roles := l.s.answers(l.ctx, targets)
 			l.post(func(l *loop) {
 				l.asking[id] = false
-				l.answered[id] = roles
 				if l.epochs[id] == epoch { // else somebody was started or stopped meanwhile
 					l.roles[id] = roles
 				}

@@ -25,8 +25,7 @@ type picture struct {
 	searches    map[app.ID]queueing
 	readiness   map[app.ID][]app.ReadinessResult
 	strays      []app.StrayVolume
-	answered    map[app.ID]deploy.Roles // the last answers of members, however old
-	state       deploy.State            // what the last decision was made from, or nearly
+	state       deploy.State // what the last decision was made from, or nearly
 }
 
 // publish makes a new picture, and wakes who waits for everything to have stopped.
@@ -35,7 +34,7 @@ func (l *loop) publish() {
 	l.syncReadiness()
 	p := &picture{
 		framework: l.framework, loaded: l.loaded, groups: l.defs.Groups, tasks: map[app.ID][]app.Task{}, failures: maps.Clone(l.failures), searches: maps.Clone(l.searches),
-		strays: l.strays(), readiness: l.readinessResults(), answered: maps.Clone(l.answered), state: l.frozen(),
+		strays: l.strays(), readiness: l.readinessResults(), state: l.frozen(),
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.defs.Apps)) {
 		p.apps = append(p.apps, l.defs.Apps[id])

@@ -57,6 +57,7 @@ func postgresSwitchover(s *session) {
 	}
 	s.do(http.MethodPost, "/pg/v1/clusters/pg/switchover", `{"candidate": "`+candidate+`"}`).is(http.StatusOK)
 	s.await("the new leader", "/pg/v1/clusters/pg", func(a reply) bool { return a.text("leader") == candidate })
+	s.get("/pg/v1/clusters").has("clusters.0.leader", fmt.Sprintf("%q", candidate))
 	s.do(http.MethodPost, "/pg/v1/clusters/pg/switchover", `{"candidate": "nobody"}`).is(http.StatusConflict)
 	s.do(http.MethodPost, "/pg/v1/clusters/pg/switchover", `{"candidate": 5}`).is(http.StatusBadRequest)
 	s.do(http.MethodPost, "/pg/v1/clusters/none/switchover", "").is(http.StatusNotFound)
