@@ -70,7 +70,7 @@ as by its own programs: DOCKER_HOST and DOCKER_CERT_PATH, or for each host in th
 	f.StringVar(&o.prefix, "prefix", "/pgbaton/marathon/", "where in etcd the state is kept; schedulers of one prefix are one")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address:port of the API; port 0 takes a free one")
 	f.StringVar(&o.advertise, "advertise", "", "host:port that clients and other schedulers reach it at (default --listen)")
-	f.StringVar(&o.stateDir, "state-dir", filepath.Join(defaultStateDir(), "scheduler"), "local driver: where volumes, sandboxes and logs of tasks are kept")
+	f.StringVar(&o.stateDir, "state-dir", filepath.Join(defaultStateDir(), "scheduler"), "local driver: where volumes, sandboxes and logs of tasks are kept; docker driver: files to fetch")
 	f.StringVar(&o.hosts, "hosts", "", "YAML file of the hosts (default one: this machine, or the daemon of DOCKER_HOST)")
 	f.StringArrayVar(&o.images, "images", nil, "local driver: PATTERN=COMMAND, what runs in place of a container image; may be repeated")
 	f.StringVar(&o.agents, "config", "", "local driver: configuration file of tasks of the images patroni:* and pgbaton:* (default the built-in examples/mesos/postgres0.yml)")
@@ -259,7 +259,7 @@ func (p *schedulerPlan) readDocker(env map[string]string) error {
 	if p.docker.Daemons, err = readDaemons(p.hosts, env); err != nil {
 		return err
 	}
-	p.docker.Aliases = p.aliases
+	p.docker.Aliases, p.docker.Dir = p.aliases, p.stateDir
 	p.docker.Env, err = taskEnvironment(p.taskEnvs, env)
 	return err
 }

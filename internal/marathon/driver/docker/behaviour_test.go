@@ -46,6 +46,9 @@ func TestBehaviour(t *testing.T) {
 		"a task that uses too much memory says so":             outOfMemory,
 		"an image that declares volumes keeps them":            declaredVolumes,
 		"health checks at ports":                               portChecks,
+		"files are fetched into the sandbox":                   filesAreFetched,
+		"files that cannot be had":                             filesNotToBeHad,
+		"a kill while files are fetched":                       killedWhileFetching,
 	} {
 		t.Run(name, func(t *testing.T) {
 			daemon.Clear()
@@ -68,6 +71,7 @@ func newTrial(t *testing.T, daemon *dockertest.Daemon) *trial {
 	t.Helper()
 	r := &trial{t: t, daemon: daemon, cfg: testConfig(t, daemon.Endpoint)}
 	r.cfg.Aliases = map[string]string{"etcd-node1": "10.91.0.21"}
+	r.cfg.Dir = t.TempDir()
 	r.cfg.Env = map[string]string{"GIVEN": "to all", "GREETING": "overruled"}
 	r.Driver = r.another()
 	return r
@@ -227,10 +231,6 @@ func refusals(t *testing.T, r *trial) {
 	lost.Volume = "never-made"
 	if err := r.Launch(t.Context(), lost); err == nil || !strings.Contains(err.Error(), "hide the loss") {
 		t.Errorf("on a volume that is not there: %v", err)
-	}
-	fetching := r.launch(r.spec(2, app.App{Cmd: "true", Fetch: []app.Fetch{{URI: "http://10.91.0.1/file"}}}))
-	if got := r.await(fetching, app.TaskFailed); !strings.Contains(got.Message, "fetch") {
-		t.Errorf("fetch: %q", got.Message)
 	}
 	wrong := r.launch(r.spec(3, app.App{Cmd: "true", User: "nobody-knows"}))
 	if got := r.awaitAt(r.Driver, wrong, func(s driver.Status) bool { return s.State.Terminal() }); !strings.Contains(got.Message, "nobody-knows") {

@@ -16,6 +16,9 @@ type Config struct {
 	Env map[string]string
 	// Aliases are names tasks may use for addresses that no resolver knows, beside those of the hosts.
 	Aliases map[string]string
+	// Dir is the folder of this machine where files are kept that definitions have fetched: on their way to a task, and for the
+	// next time. It is made when it is needed.
+	Dir string
 	// CPUQuota lets no task have more CPU than it was promised, also where others leave some. Without it CPUs are shares.
 	CPUQuota bool
 }

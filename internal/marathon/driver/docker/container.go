@@ -87,7 +87,7 @@ func (d *Driver) environment(l launch, rec record) []string {
 		all = map[string]string{}
 	}
 	maps.Copy(all, l.spec.Env)
-	all["MESOS_SANDBOX"], all["MESOS_TASK_ID"] = sandbox, string(rec.Task)
+	all["MESOS_SANDBOX"], all["MESOS_TASK_ID"] = workFolder, string(rec.Task)
 	all["MESOS_CONTAINER_NAME"], all["HOST_IP"] = rec.container(), l.host.Address
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -189,16 +189,16 @@ func publish(s *settings, h Host, p app.Port, hostPort int) error {
 func (d *Driver) mount(ctx context.Context, l *launch, declared []string) error {
 	targets := persistent(l.spec.App)
 	if l.spec.Volume != "" && len(targets) == 0 {
-		s := mount.Mount{Type: mount.TypeVolume, Source: prefix + l.spec.Volume, Target: sandbox}
+		s := mount.Mount{Type: mount.TypeVolume, Source: prefix + l.spec.Volume, Target: workFolder}
 		l.create.host.Mounts = append(l.create.host.Mounts, s)
-		targets = slices.DeleteFunc(slices.Clone(declared), func(p string) bool { return p == sandbox || claimed(l.spec.App, p) })
+		targets = slices.DeleteFunc(slices.Clone(declared), func(p string) bool { return p == workFolder || claimed(l.spec.App, p) })
 	}
 	if l.spec.Volume == "" {
 		targets = nil
 	}
-	if l.create.host.ReadonlyRootfs && !slices.ContainsFunc(l.create.host.Mounts, func(m mount.Mount) bool { return m.Target == sandbox }) {
+	if l.create.host.ReadonlyRootfs && !slices.ContainsFunc(l.create.host.Mounts, func(m mount.Mount) bool { return m.Target == workFolder }) {
 		// A volume without a name, which goes with the container.
-		l.create.host.Mounts = append(l.create.host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: sandbox})
+		l.create.host.Mounts = append(l.create.host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: workFolder})
 	}
 	for _, target := range targets {
 		labels := map[string]string{labelFramework: l.task.framework, labelPartOf: l.spec.Volume, labelInstance: string(l.spec.Instance)}

@@ -19,7 +19,7 @@ const shell = "shell:latest"
 
 func TestContract(t *testing.T) {
 	daemon := dockertest.Start(t)
-	daemon.Shell(shell, sandbox)
+	daemon.Shell(shell, workFolder)
 	drivertest.Run(t, func(t *testing.T) drivertest.Platform {
 		daemon.Clear()
 		cfg := testConfig(t, daemon.Endpoint)

@@ -26,6 +26,7 @@ type launch struct {
 	gpus   []GPU
 	task   *task
 	create settings
+	user   string // as the definition or the image names who the task runs as
 }
 
 // failure is why a launch came to nothing.
@@ -226,10 +227,15 @@ func (d *Driver) removeOwn(ctx context.Context, l launch, id string) error {
 
 // make makes the container with everything it needs, not running yet. It returns its id.
 func (d *Driver) make(ctx context.Context, l launch) (string, error) {
-	declared, err := d.image(ctx, l)
+	declared, err := d.image(ctx, &l)
 	if err != nil {
 		return "", err
 	}
+	files, err := d.fetch(ctx, l)
+	if err != nil {
+		return "", err
+	}
+	defer func() { d.report("remove fetched files", files.remove()) }()
 	if err := d.mount(ctx, &l, declared); err != nil {
 		return "", err
 	}
@@ -237,18 +243,27 @@ func (d *Driver) make(ctx context.Context, l launch) (string, error) {
 	if err != nil {
 		return id, err
 	}
+	if err := d.fill(ctx, l, id); err != nil {
+		return id, err
+	}
+	return id, files.send(ctx, l, id)
+}
+
+// fill puts into a container what its task finds there whatever it fetches.
+func (d *Driver) fill(ctx context.Context, l launch, id string) error {
 	files, err := sandboxFiles(l.spec, l.create.host.ReadonlyRootfs)
 	if err != nil {
-		return id, failed(app.TaskFailed, "%w", err)
+		return failed(app.TaskFailed, "%w", err)
 	}
-	if _, err := l.daemon.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: files.root, Content: &files.body}); err != nil {
-		return id, failure4xx(app.TaskFailed, "fill the sandbox", err)
+	_, err = l.daemon.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: files.root, Content: &files.body})
+	if err != nil {
+		return failure4xx(app.TaskFailed, "fill the sandbox", err)
 	}
-	return id, nil
+	return nil
 }
 
 // image sees to it that the daemon has the image, and returns the paths that it declares as volumes.
-func (d *Driver) image(ctx context.Context, l launch) ([]string, error) {
+func (d *Driver) image(ctx context.Context, l *launch) ([]string, error) {
 	name := l.spec.Image()
 	seen, err := l.daemon.api.ImageInspect(ctx, name)
 	if err != nil && !errdefs.IsNotFound(err) {
@@ -264,6 +279,7 @@ func (d *Driver) image(ctx context.Context, l launch) ([]string, error) {
 	}
 	var declared []string
 	if seen.Config != nil {
+		l.user = cmp.Or(l.create.config.User, seen.Config.User)
 		for path := range seen.Config.Volumes {
 			declared = append(declared, inside(path))
 		}

@@ -112,15 +112,15 @@ func partName(volume, target string) string {
 	return fmt.Sprintf("%s%s.%d.%s", prefix, volume, len(target), strings.Trim(notPlain.ReplaceAllString(target, "_"), "_"))
 }
 
-// sandbox is the folder of a task inside its container, where Mesos has it too.
-const sandbox = "/mnt/mesos/sandbox"
+// workFolder is the folder of a task inside its container, where Mesos has it too.
+const workFolder = "/mnt/mesos/sandbox"
 
 // inside makes a path of a definition absolute: a relative one lies in the sandbox.
 func inside(p string) string {
 	if path.IsAbs(p) {
 		return path.Clean(p)
 	}
-	return path.Join(sandbox, p)
+	return path.Join(workFolder, p)
 }
 
 // persistent are the paths of the persistent volumes of a definition.

@@ -3,7 +3,6 @@ package local
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/sandbox"
 )
 
 // A task of this driver sees the file system of the machine, so the paths of its container lie inside its working folder:
@@ -58,12 +58,12 @@ func (d *Driver) furnish(s driver.Spec, work string) error {
 	if s.App.Container == nil || len(s.App.Container.Volumes) == 0 {
 		return nil
 	}
-	root, err := os.OpenRoot(work)
+	folder, err := sandbox.Open(work, d.cfg.Credential)
 	if err != nil {
 		return fmt.Errorf("make volumes: %w", err)
 	}
-	defer root.Close() //nolint:errcheck // a folder
-	r := room{root, d.cfg}
+	defer folder.Close() //nolint:errcheck // a folder
+	r := room{folder}
 	for _, v := range s.App.Container.Volumes {
 		if err := r.mount(v, s); err != nil {
 			return fmt.Errorf("make volume %s: %w", v.ContainerPath, err)
@@ -77,12 +77,8 @@ func inside(containerPath string) string {
 	return cmp.Or(strings.TrimPrefix(path.Clean("/"+containerPath), "/"), ".")
 }
 
-// room is the working folder of a task, which no path leads out of.
-type room struct {
-	*os.Root
-
-	cfg Config
-}
+// room is the working folder of a task, with what a definition may want there.
+type room struct{ sandbox.Room }
 
 func (r room) mount(v app.Volume, s driver.Spec) error {
 	at := inside(v.ContainerPath)
@@ -92,7 +88,7 @@ func (r room) mount(v app.Volume, s driver.Spec) error {
 	case filepath.IsAbs(v.HostPath):
 		return r.link(v.HostPath, at)
 	case v.HostPath != "" && inside(v.HostPath) != at:
-		if err := r.folder(inside(v.HostPath)); err != nil {
+		if err := r.Folder(inside(v.HostPath)); err != nil {
 			return err
 		}
 		target, err := filepath.Rel(path.Dir("/"+at), "/"+inside(v.HostPath))
@@ -101,41 +97,12 @@ func (r room) mount(v app.Volume, s driver.Spec) error {
 		}
 		return r.link(target, at)
 	}
-	return r.folder(at)
-}
-
-// folder makes a folder and those above it; they belong to the user of the task.
-func (r room) folder(name string) error {
-	if name == "." {
-		return nil
-	}
-	if err := r.folder(path.Dir(name)); err != nil {
-		return err
-	}
-	if err := r.Mkdir(name, 0o700); err != nil {
-		info, statErr := r.Stat(name)
-		switch {
-		case statErr != nil:
-			return statErr
-		case info.IsDir():
-			return nil // as it was left
-		}
-		return err
-	}
-	return r.own(name)
-}
-
-// own gives a file to the user of the task.
-func (r room) own(name string) error {
-	if r.cfg.Credential == nil {
-		return nil
-	}
-	return r.Lchown(name, int(r.cfg.Credential.Uid), int(r.cfg.Credential.Gid))
+	return r.Folder(at)
 }
 
 // link shows something under another name. A link that leads elsewhere is replaced, anything else is in the way.
 func (r room) link(target, name string) error {
-	if err := r.folder(path.Dir(name)); err != nil {
+	if err := r.Folder(path.Dir(name)); err != nil {
 		return err
 	}
 	if old, err := r.Readlink(name); err == nil {
@@ -151,7 +118,7 @@ func (r room) link(target, name string) error {
 
 // secret writes a file for nobody but the user of the task, in place of what was there.
 func (r room) secret(name string, content []byte) error {
-	f, err := r.fresh(name, 0o600)
+	f, err := r.Fresh(name, 0o600)
 	if err != nil {
 		return err
 	}
@@ -160,27 +127,4 @@ func (r room) secret(name string, content []byte) error {
 		return err
 	}
 	return f.Close()
-}
-
-// fresh opens a new file for writing that belongs to the user of the task, in place of what was there.
-func (r room) fresh(name string, mode os.FileMode) (*os.File, error) {
-	if err := r.folder(path.Dir(name)); err != nil {
-		return nil, err
-	}
-	if err := r.Remove(name); err != nil && !os.IsNotExist(err) {
-		return nil, err
-	}
-	f, err := r.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	err = f.Chmod(mode)
-	if err == nil && r.cfg.Credential != nil {
-		err = f.Chown(int(r.cfg.Credential.Uid), int(r.cfg.Credential.Gid))
-	}
-	if err != nil {
-		closeAll(f)
-		return nil, err
-	}
-	return f, nil
 }

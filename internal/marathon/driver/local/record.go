@@ -73,6 +73,7 @@ type folder string
 
 func (f folder) framework() string { return filepath.Join(string(f), "framework") }
 func (f folder) lock() string      { return filepath.Join(string(f), "lock") }
+func (f folder) cache() string     { return filepath.Join(string(f), "cache") }
 func (f folder) task(id app.TaskID) string {
 	return filepath.Join(string(f), "tasks", string(id)+".json")
 }

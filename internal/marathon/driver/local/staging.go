@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/sandbox"
 )
 
 // Why the fetching of files ends before they are there.
@@ -33,7 +34,7 @@ func (d *Driver) startFetching(s driver.Spec, t *handle, argv []string) error {
 	t.abandon = cancel
 	d.tasks[s.Task] = t
 	d.work.Go(func() {
-		err := d.fetch(ctx, s.App.Fetch, work)
+		err := sandbox.Fetcher{Cache: d.dir.cache(), Owner: d.cfg.Credential}.Bring(ctx, work, s.App.Fetch)
 		cancel(nil)
 		d.fetched(s, t, argv, err) //nolint:contextcheck // as in Launch
 	})

@@ -1,4 +1,4 @@
-package local
+package sandbox
 
 import (
 	"archive/tar"
@@ -19,7 +19,7 @@ var errManyFiles = fmt.Errorf("the archive has more than %d files", filesMost)
 
 // unpack extracts an archive beside itself; the ending of its name says what it is, and a file of another kind is left as it
 // is.
-func (f *fetcher) unpack(ctx context.Context, name string) error {
+func (f *fetch) unpack(ctx context.Context, name string) error {
 	var extract func(ctx context.Context, archive *os.File, dir string) error
 	switch lower := strings.ToLower(name); {
 	case strings.HasSuffix(lower, ".tar"):
@@ -41,7 +41,7 @@ func (f *fetcher) unpack(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	defer closeAll(archive)
+	defer archive.Close() //nolint:errcheck // only read
 	if err := extract(ctx, archive, path.Dir(name)); err != nil {
 		return fmt.Errorf("unpack it: %w", err)
 	}
@@ -49,7 +49,7 @@ func (f *fetcher) unpack(ctx context.Context, name string) error {
 }
 
 // tar extracts a tape archive behind a compression.
-func (f *fetcher) tar(decompress func(io.Reader) (io.Reader, error)) func(context.Context, *os.File, string) error {
+func (f *fetch) tar(decompress func(io.Reader) (io.Reader, error)) func(context.Context, *os.File, string) error {
 	return func(ctx context.Context, archive *os.File, dir string) error {
 		plain, err := decompress(archive)
 		if err != nil {
@@ -72,7 +72,7 @@ func (f *fetcher) tar(decompress func(io.Reader) (io.Reader, error)) func(contex
 	}
 }
 
-func (f *fetcher) zip(ctx context.Context, archive *os.File, dir string) error {
+func (f *fetch) zip(ctx context.Context, archive *os.File, dir string) error {
 	info, err := archive.Stat()
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (f *fetcher) zip(ctx context.Context, archive *os.File, dir string) error {
 	return nil
 }
 
-func (f *fetcher) zipped(file *zip.File, dir string) error {
+func (f *fetch) zipped(file *zip.File, dir string) error {
 	content, err := file.Open()
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (f *fetcher) zipped(file *zip.File, dir string) error {
 	return f.entry(e, dir, content)
 }
 
-func (f *fetcher) gunzip(base string) func(context.Context, *os.File, string) error {
+func (f *fetch) gunzip(base string) func(context.Context, *os.File, string) error {
 	return func(_ context.Context, archive *os.File, dir string) error {
 		plain, err := gzip.NewReader(archive)
 		if err != nil {
@@ -132,7 +132,7 @@ type entry struct {
 
 // entry makes one member. Names that lead out of the folder are refused by the room, through links too; devices and other
 // special files are.
-func (f *fetcher) entry(e entry, dir string, content io.Reader) error {
+func (f *fetch) entry(e entry, dir string, content io.Reader) error {
 	if e.name == dir {
 		return nil // the folder itself
 	}
@@ -146,14 +146,14 @@ func (f *fetcher) entry(e entry, dir string, content io.Reader) error {
 		}
 		return f.room.Link(path.Join(dir, e.target), e.name)
 	case e.mode.IsDir():
-		return f.room.folder(e.name)
+		return f.room.Folder(e.name)
 	case e.mode&fs.ModeSymlink != 0:
 		if err := f.clear(e.name); err != nil {
 			return err
 		}
 		return f.room.Symlink(e.target, e.name)
 	case e.mode.IsRegular():
-		target, err := f.room.fresh(e.name, e.mode.Perm()|0o600)
+		target, err := f.room.Fresh(e.name, e.mode.Perm()|0o600)
 		if err != nil {
 			return err
 		}
@@ -163,8 +163,8 @@ func (f *fetcher) entry(e entry, dir string, content io.Reader) error {
 }
 
 // clear makes way for a link.
-func (f *fetcher) clear(name string) error {
-	if err := f.room.folder(path.Dir(name)); err != nil {
+func (f *fetch) clear(name string) error {
+	if err := f.room.Folder(path.Dir(name)); err != nil {
 		return err
 	}
 	if err := f.room.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {

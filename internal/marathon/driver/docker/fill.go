@@ -3,7 +3,6 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -30,15 +29,12 @@ type archive struct {
 // sandboxFiles is the sandbox of a task, and its secrets as files. Where nothing but the sandbox can be written they have
 // to lie in there.
 func sandboxFiles(s driver.Spec, readOnly bool) (*archive, error) {
-	if len(s.App.Fetch) > 0 {
-		return nil, errors.New("the docker driver fetches no files: put them into the image or a volume")
-	}
 	a := &archive{root: "/"}
 	a.out = tar.NewWriter(&a.body)
 	if readOnly {
-		a.root = sandbox
+		a.root = workFolder
 	}
-	if err := a.folder(sandbox, sandboxMode); err != nil {
+	if err := a.folder(workFolder, sandboxMode); err != nil {
 		return nil, err
 	}
 	for _, v := range s.App.Container.Volumes {
@@ -73,7 +69,7 @@ func (a *archive) folder(name string, mode int64) error {
 }
 
 func (a *archive) file(name, text string) error {
-	if dir := path.Dir(name); dir != "/" && dir != sandbox {
+	if dir := path.Dir(name); dir != "/" && dir != workFolder {
 		if err := a.folder(dir, folderMode); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package local
+package sandbox
 
 import (
 	"cmp"
@@ -31,8 +31,6 @@ type validators struct {
 	ETag     string `json:"etag,omitempty"`
 	Modified string `json:"modified,omitempty"`
 }
-
-func (f folder) cache() string { return filepath.Join(string(f), "cache") }
 
 func (c cache) open(ctx context.Context, uri string, most int64) (io.ReadCloser, error) {
 	digest := sha256.Sum256([]byte(uri))
@@ -106,7 +104,11 @@ func (c cache) keep(name string, v validators, content io.Reader) error {
 	if err := target.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
-	if err := writeJSON(name+".json", v); err != nil {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(name+".json", text, 0o600); err != nil {
 		return err
 	}
 	return c.trim(name)

@@ -1,6 +1,7 @@
-package local
+package sandbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,23 +31,34 @@ var (
 	errFetchMost = fmt.Errorf("it is more than %d GiB, as much as a task may have fetched", fetchMost>>30)
 )
 
-// fetcher brings files into the working folder of a task.
-type fetcher struct {
-	room  room
-	cache cache
-	left  int64 // bytes that may still come
+// Fetcher brings the files that a definition names.
+type Fetcher struct {
+	// Cache is the folder of files that are kept for the next time, where a definition says so.
+	Cache string
+	// Owner is whom they belong to, and who has to be allowed to read those of this machine; nil: who this process is.
+	Owner *syscall.Credential
+	// NoFiles says why files of this machine cannot be had; empty: they can.
+	NoFiles string
 }
 
-// fetch brings everything that the definition names. Its error is a sentence for whoever wrote the definition.
-func (d *Driver) fetch(ctx context.Context, files []app.Fetch, work string) error {
-	root, err := os.OpenRoot(work)
+// fetch is the bringing of the files of one task into its folder.
+type fetch struct {
+	Fetcher
+
+	room Room
+	left int64 // bytes that may still come
+}
+
+// Bring brings all files into a folder, which is there. Its error is a sentence for whoever wrote the definition.
+func (f Fetcher) Bring(ctx context.Context, dir string, files []app.Fetch) error {
+	room, err := Open(dir, f.Owner)
 	if err != nil {
 		return fmt.Errorf("fetch: %w", err)
 	}
-	defer root.Close() //nolint:errcheck // a folder
-	f := &fetcher{room: room{root, d.cfg}, cache: cache(d.dir.cache()), left: fetchMost}
+	defer room.Close() //nolint:errcheck // a folder
+	one := &fetch{Fetcher: f, room: room, left: fetchMost}
 	for _, file := range files {
-		if err := f.one(ctx, file); err != nil {
+		if err := one.file(ctx, file); err != nil {
 			return fmt.Errorf("fetch %s: %w", redacted(file.URI), err)
 		}
 	}
@@ -62,7 +74,7 @@ func redacted(uri string) string {
 	return u.Redacted()
 }
 
-func (f *fetcher) one(ctx context.Context, file app.Fetch) error {
+func (f *fetch) file(ctx context.Context, file app.Fetch) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchWithin, errFetchLate)
 	defer cancel()
 	name, err := destination(file)
@@ -105,7 +117,7 @@ func localPath(p string) bool {
 }
 
 // bring copies one file.
-func (f *fetcher) bring(ctx context.Context, file app.Fetch, name string) error {
+func (f *fetch) bring(ctx context.Context, file app.Fetch, name string) error {
 	source, err := f.open(ctx, file)
 	if err != nil {
 		return err
@@ -114,7 +126,7 @@ func (f *fetcher) bring(ctx context.Context, file app.Fetch, name string) error 
 	if file.Executable {
 		mode = 0o755
 	}
-	target, err := f.room.fresh(name, mode)
+	target, err := f.room.Fresh(name, mode)
 	if err != nil {
 		return errors.Join(err, source.Close())
 	}
@@ -123,7 +135,7 @@ func (f *fetcher) bring(ctx context.Context, file app.Fetch, name string) error 
 }
 
 // copy copies as much as may still come.
-func (f *fetcher) copy(to io.Writer, from io.Reader) error {
+func (f *fetch) copy(to io.Writer, from io.Reader) error {
 	n, err := io.Copy(to, io.LimitReader(from, f.left+1))
 	f.left -= n
 	if f.left < 0 {
@@ -132,7 +144,7 @@ func (f *fetcher) copy(to io.Writer, from io.Reader) error {
 	return err
 }
 
-func (f *fetcher) open(ctx context.Context, file app.Fetch) (io.ReadCloser, error) {
+func (f *fetch) open(ctx context.Context, file app.Fetch) (io.ReadCloser, error) {
 	u, err := url.Parse(file.URI)
 	if err != nil {
 		return nil, errors.New("the URI cannot be read")
@@ -140,7 +152,7 @@ func (f *fetcher) open(ctx context.Context, file app.Fetch) (io.ReadCloser, erro
 	switch u.Scheme {
 	case "http", "https":
 		if file.Cache {
-			return f.cache.open(ctx, file.URI, f.left)
+			return cache(f.Cache).open(ctx, file.URI, f.left)
 		}
 		resp, err := download(ctx, file.URI, nil)
 		if err != nil {
@@ -148,10 +160,13 @@ func (f *fetcher) open(ctx context.Context, file app.Fetch) (io.ReadCloser, erro
 		}
 		return resp.Body, nil
 	case "file", "":
+		if f.NoFiles != "" {
+			return nil, errors.New(f.NoFiles)
+		}
 		if u.Host != "" && u.Host != "localhost" || !path.IsAbs(u.Path) {
 			return nil, errors.New("a file of this machine is named by its absolute path")
 		}
-		return f.file(ctx, u.Path)
+		return f.read(ctx, u.Path)
 	}
 	return nil, fmt.Errorf("this machine cannot fetch from %s: http, https and file are known", u.Scheme)
 }
@@ -177,11 +192,11 @@ func download(ctx context.Context, uri string, header http.Header) (*http.Respon
 }
 
 // file reads a file of the machine with the rights of the task: this process may see more.
-func (f *fetcher) file(ctx context.Context, name string) (io.ReadCloser, error) {
+func (f *fetch) read(ctx context.Context, name string) (io.ReadCloser, error) {
 	cmd := exec.CommandContext(ctx, "/bin/cat", "--", name)
 	cmd.Env = []string{"LC_ALL=C"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: f.room.cfg.Credential}
-	var said tailBuffer
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: f.Owner}
+	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -198,13 +213,13 @@ type reading struct {
 	io.Reader
 
 	cmd  *exec.Cmd
-	said *tailBuffer
+	said *bytes.Buffer
 }
 
 // Close says whether the file was read to its end.
 func (r *reading) Close() error {
 	err := r.cmd.Wait()
-	if why := strings.TrimPrefix(r.said.String(), "/bin/cat: "); err != nil && why != "" {
+	if why := strings.TrimPrefix(strings.TrimSpace(r.said.String()), "/bin/cat: "); err != nil && why != "" {
 		return errors.New(why)
 	}
 	return err
