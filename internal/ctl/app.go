@@ -53,16 +53,16 @@ type queueAnswer struct {
 		Overdue         bool
 	}
 	Since   app.Timestamp
-	Why     string // pgbaton's sentence; Marathon has none
 	Summary struct {
 		Last []app.Rejection `json:"rejectSummaryLastOffers"`
+		Why  string          // pgbaton's sentence; Marathon has none
 	} `json:"processedOffersSummary"`
 }
 
 // why is why an entry waits.
 func (q queueAnswer) why() string {
-	if q.Why != "" {
-		return q.Why
+	if q.Summary.Why != "" {
+		return q.Summary.Why
 	}
 	if !q.Delay.Overdue && q.Delay.TimeLeftSeconds > 0 {
 		return fmt.Sprintf("its tasks ended too soon, the next start is in %d s", q.Delay.TimeLeftSeconds)

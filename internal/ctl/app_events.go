@@ -340,7 +340,7 @@ func (f *follower) reasons(ctx context.Context) error {
 	}
 	for _, q := range queue {
 		why := q.why()
-		if !q.Delay.Overdue && q.Delay.TimeLeftSeconds > 0 && q.Why == "" {
+		if !q.Delay.Overdue && q.Delay.TimeLeftSeconds > 0 && q.Summary.Why == "" {
 			why = "its tasks ended too soon and are started again after a pause" // whose seconds would be news each time
 		}
 		if f.touched[q.App.ID] && f.told[q.App.ID] != why {

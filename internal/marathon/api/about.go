@@ -56,7 +56,8 @@ func (s *Server) plugins(*http.Request) (answer, error) {
 	return ok(map[string][]struct{}{"plugins": {}})
 }
 
-// marathonConfig is what is true of this server of Marathon's own settings.
+// marathonConfig is what is true of this server of Marathon's own settings. It has no others: Python's client refuses an
+// answer with a setting that it does not know.
 type marathonConfig struct {
 	FrameworkName          string   `json:"framework_name"`
 	HA                     bool     `json:"ha"`
@@ -69,7 +70,6 @@ type marathonConfig struct {
 	Features               []string `json:"features"`
 	AllowOrigin            []string `json:"access_control_allow_origin"`
 	NewGroupEnforceRole    string   `json:"new_group_enforce_role"`
-	MaxRunningDeployments  int      `json:"max_running_deployments"`
 	TaskReservationTimeout int      `json:"task_reservation_timeout"` // milliseconds
 	MaintenanceMode        bool     `json:"maintenance_mode"`
 }
@@ -83,7 +83,7 @@ func (s *Server) marathonConfig() marathonConfig {
 		FrameworkName: "pgbaton", HA: s.Leadership != nil, Checkpoint: true, Hostname: host, WebURL: "http://" + s.config.Address,
 		LocalPortMin: app.FirstServicePort, LocalPortMax: app.LastServicePort, MesosRole: "*",
 		Features: []string{"gpu_resources", "secrets"}, AllowOrigin: append([]string{}, s.config.AllowOrigins...),
-		NewGroupEnforceRole: "off", MaxRunningDeployments: maxDeployments, TaskReservationTimeout: reservationTimeout,
+		NewGroupEnforceRole: "off", TaskReservationTimeout: reservationTimeout,
 		MaintenanceMode: true,
 	}
 }
@@ -120,10 +120,11 @@ func (s *Server) showConfig(*http.Request) (answer, error) {
 		Version     string         `json:"version"`
 		Login       bool           `json:"http_credentials"`
 		Concurrent  int            `json:"http_max_concurrent_requests,omitempty"`
+		Deployments int            `json:"max_running_deployments"`
 		AllowOrigin []string       `json:"access_control_allow_origin"`
 		Marathon    marathonConfig `json:"marathon_config"`
 	}{
-		s.config.Address, s.config.Version, s.config.Password != "", s.config.Concurrent, append([]string{}, s.config.AllowOrigins...),
+		s.config.Address, s.config.Version, s.config.Password != "", s.config.Concurrent, maxDeployments, append([]string{}, s.config.AllowOrigins...),
 		s.marathonConfig(),
 	})
 }

@@ -55,7 +55,7 @@ func (s *Server) createApp(r *http.Request) (answer, error) {
 			return &app.ExistsError{ID: id}
 		}
 		var err error
-		if created, err = put(*defs, u.NewAs(id, defs.DefaultRole(id)), app.At(time.Now())); err != nil {
+		if created, err = put(*defs, u.NewAs(id, defs.RoleOf(id)), app.At(time.Now())); err != nil {
 			return err
 		}
 		return together(*defs)
@@ -274,7 +274,7 @@ func (h how) update(defs app.Definitions, n named, back map[app.ID]app.App) (app
 	case returns:
 		return put(defs, then, h.now)
 	}
-	next := n.update.NewAs(n.id, defs.DefaultRole(n.id))
+	next := n.update.NewAs(n.id, defs.RoleOf(n.id))
 	if there && h.partial {
 		next = n.update.Apply(old)
 	}

@@ -19,7 +19,7 @@ type groupView struct {
 	Groups       []groupView   `json:"groups"`
 	Dependencies []app.ID      `json:"dependencies"`
 	Version      app.Timestamp `json:"version"`
-	EnforceRole  *bool         `json:"enforceRole,omitempty"` // of groups at the top
+	EnforceRole  bool          `json:"enforceRole,omitempty"` // Python's client refuses a group that has it
 }
 
 // definitions are what the scheduler has, with groups.
@@ -148,10 +148,7 @@ func (t *tree) view(id app.ID) groupView {
 	own := t.defs.Groups[id]
 	v := groupView{
 		ID: id, Apps: []appView{}, Pods: []struct{}{}, Groups: []groupView{}, Version: t.version(id),
-		Dependencies: append([]app.ID{}, own.Dependencies...),
-	}
-	if id != "/" && id.Parent() == "/" {
-		v.EnforceRole = &own.EnforceRole
+		Dependencies: append([]app.ID{}, own.Dependencies...), EnforceRole: own.EnforceRole,
 	}
 	if t.embeds.apps {
 		for _, a := range t.apps[id] {

@@ -333,7 +333,7 @@ func (c groupEdit) app(group app.ID, raw json.RawMessage) (app.App, error) {
 	if id.Parent() != group {
 		return app.App{}, invalid("/id", fmt.Sprintf("must be an app directly in %s", group))
 	}
-	return u.NewAs(id, c.defs.DefaultRole(id)), nil
+	return u.NewAs(id, c.defs.RoleOf(id)), nil
 }
 
 // placed says where in a body the details of an error are.

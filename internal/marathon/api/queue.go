@@ -8,7 +8,8 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
 
-// queuedView is an app that waits, as Marathon shows it; Why is ours.
+// queuedView is an app that waits, as Marathon shows it. Nothing of ours may stand beside its members, and no role where it is
+// the usual one: Python's client refuses an entry that has more than it knows.
 type queuedView struct {
 	Count   int             `json:"count"`
 	Delay   delayView       `json:"delay"`
@@ -17,7 +18,6 @@ type queuedView struct {
 	Summary processedOffers `json:"processedOffersSummary"`
 	Unused  []unusedOffer   `json:"lastUnusedOffers,omitzero"`
 	App     app.App         `json:"app"`
-	Why     string          `json:"why,omitempty"`
 }
 
 type delayView struct {
@@ -32,6 +32,7 @@ type processedOffers struct {
 	LastUsedAt    app.Timestamp   `json:"lastUsedOfferAt,omitzero"`
 	LastOffers    []app.Rejection `json:"rejectSummaryLastOffers"`
 	LaunchAttempt []app.Rejection `json:"rejectSummaryLaunchAttempt"`
+	Why           string          `json:"why,omitempty"` // ours: a sentence for people
 }
 
 type unusedOffer struct {
@@ -81,12 +82,15 @@ func (s *Server) queue(r *http.Request) (answer, error) {
 func queuedOf(q app.Queued, now time.Time, offers bool) queuedView {
 	left := q.DelayUntil.Time().Sub(now)
 	v := queuedView{
-		Count: q.Count, Since: q.Since, Role: q.App.Role, App: q.App, Why: q.Why,
+		Count: q.Count, Since: q.Since, App: q.App,
 		Delay: delayView{TimeLeftSeconds: max(0, int((left+time.Second-1)/time.Second)), Overdue: q.DelayUntil == 0 || left <= 0},
 		Summary: processedOffers{
 			Processed: q.Processed, Unused: q.Unused, LastUnusedAt: q.LastUnused, LastUsedAt: q.LastUsed,
-			LastOffers: funnel(q.RejectedLast), LaunchAttempt: funnel(q.Rejected),
+			LastOffers: funnel(q.RejectedLast), LaunchAttempt: funnel(q.Rejected), Why: q.Why,
 		},
+	}
+	if q.App.Role != app.DefaultRole {
+		v.Role = q.App.Role
 	}
 	if v.Delay.Overdue {
 		v.Delay.TimeLeftSeconds = 0

@@ -27,12 +27,12 @@ func (d Definitions) EnforcedRole(id ID) (string, bool) {
 	return name, below && d.Groups[ID("/"+name)].EnforceRole
 }
 
-// DefaultRole is the role of an app that names none.
-func (d Definitions) DefaultRole(id ID) string {
+// RoleOf is the role of an app that names none: that of its group where it is enforced.
+func (d Definitions) RoleOf(id ID) string {
 	if role, enforced := d.EnforcedRole(id); enforced {
 		return role
 	}
-	return anyRole
+	return DefaultRole
 }
 
 // ValidateRole reports a role that the app's group does not allow, as an [*InvalidError]; nil when it does. One that the app

@@ -70,15 +70,15 @@ func (u Update) Has(field string) bool { return u.fields[field] != nil }
 
 // New is the app the definition describes, every field it does not give at its default. It is not validated and has no
 // version yet.
-func (u Update) New(id ID) App { return u.NewAs(id, anyRole) }
+func (u Update) New(id ID) App { return u.NewAs(id, DefaultRole) }
 
 // NewAs is New for an app whose role is that one unless it names another.
 func (u Update) NewAs(id ID, role string) App {
 	a := defaults()
 	a.ID, a.Role = id, role
 	readFields(u.object(), &a)
-	if !u.Has("acceptedResourceRoles") && a.Role != anyRole {
-		a.AcceptedResourceRoles = []string{anyRole, a.Role}
+	if !u.Has("acceptedResourceRoles") && a.Role != DefaultRole {
+		a.AcceptedResourceRoles = []string{DefaultRole, a.Role}
 	}
 	if !u.Has("upgradeStrategy") {
 		a.UpgradeStrategy = a.defaultUpgrade()
@@ -181,7 +181,7 @@ func readFields(o object, a *App) {
 // its fields.
 func defaults() App {
 	return App{
-		AcceptedResourceRoles: []string{anyRole},
+		AcceptedResourceRoles: []string{DefaultRole},
 		BackoffFactor:         1.15,
 		BackoffSeconds:        1,
 		CPUs:                  1,
@@ -190,9 +190,9 @@ func defaults() App {
 		Labels:                Labels{},
 		MaxLaunchDelaySeconds: 300,
 		Mem:                   128,
-		Role:                  anyRole,
+		Role:                  DefaultRole,
 	}
 }
 
-// anyRole is the role of resources nobody has reserved, and of a framework that was given none.
-const anyRole = "*"
+// DefaultRole is the role of resources nobody has reserved, and of apps that name none.
+const DefaultRole = "*"

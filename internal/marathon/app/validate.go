@@ -144,7 +144,7 @@ func (v *validator) networks(a App) {
 // roles allows the default role and the group at the top of the app's path.
 func (v *validator) roles(a App) {
 	group, _, _ := strings.Cut(strings.TrimPrefix(string(a.ID), "/"), "/")
-	allowed := []string{anyRole, group}
+	allowed := []string{DefaultRole, group}
 	v.check(slices.Contains(allowed, a.Role), "/role", notOneOf(allowed...))
 	v.check(len(a.AcceptedResourceRoles) > 0, "/acceptedResourceRoles", msgEmpty)
 }

@@ -25,5 +25,6 @@
 //	stories.go      what events and metrics tell
 //	about.go        info, leader, ping, metrics and their like
 //	clients.go      what clients of Marathon send and read
+//	python.go       Python's client, which is strict
 //	postgres.go     databases
 package acceptance

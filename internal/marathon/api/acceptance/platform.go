@@ -152,5 +152,6 @@ func scenarios() []scenario {
 		{"ClientTraefikAndConsul", clientTraefikAndConsul},
 		{"ClientUserInterface", clientUserInterface},
 		{"ClientsInTheWild", clientsInTheWild},
+		{"ClientPython", clientPython},
 	}
 }

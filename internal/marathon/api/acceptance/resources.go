@@ -14,7 +14,7 @@ func secretsBecomeVariables(s *session) {
 	const wants = `"env": {"PASSWORD": {"secret": "login"}, "PLAIN": "text"}, "secrets": {"login": {"source": "shop-login"}}`
 	s.ok(http.MethodPost, "/v2/apps", plain("/web", 1, wants))
 	a := s.await("an app that waits for its secret", "/v2/queue", func(a reply) bool {
-		return strings.Contains(a.text("queue.0.why"), "shop-login")
+		return strings.Contains(a.text("queue.0.processedOffersSummary.why"), "shop-login")
 	})
 	a.has("queue.0.app.id", `"/web"`).has("queue.0.count", "1")
 	s.p.KeepSecret("shop-login", "s3cret\n")
