@@ -29,149 +29,90 @@ type Breaker struct {
 	Kills []time.Time
 }
 
-// Contact is what the scheduler has heard of a task over its own network, whatever that was: a connection that is taken is
-// enough. Zero for a task that it does not ask.
-type Contact struct {
-	Heard  time.Time // when it last was, zero for never
-	Missed time.Time // when it last was not, zero for never
-	// Early means that the task ran before it was asked first: others may have heard it where this scheduler never has.
-	Early bool
-}
+// blame is whose fault the silence of a task is.
+type blame int
 
-// Next is the contact after one more question.
-func (c Contact) Next(heard bool, now time.Time) Contact {
-	if heard {
-		c.Heard = now
-		return c
-	}
-	c.Missed = now
-	return c
-}
+const (
+	blameTask blame = iota
+	blameScheduler
+	blameUnknown // too few others were asked since it fell silent
+)
 
-// expected reports whether silence says anything. A new task that never answered may just be broken.
-func (c Contact) expected() bool { return c.Early || !c.Heard.IsZero() }
-
-// hearing is how many of the expected tasks answer.
-type hearing struct {
-	heard, silent, unasked int
-	hosts                  map[string]bool // of the silent ones
-}
-
-// hear counts which running tasks were heard since a time. One on whose host another task was heard counts as heard: the way
-// there is open. One that was not asked since is neither, unless it was silent before.
-func (s *State) hear(since time.Time) hearing {
-	last := s.lastHeard()
-	h := hearing{hosts: map[string]bool{}}
-	for n := range s.Instances {
-		i := &s.Instances[n]
-		c := s.Health[i.ID].Contact
-		switch at := last[i.Host]; {
-		case !c.expected() || !i.running():
-		case !at.Before(since):
-			h.heard++
-		case c.Missed.After(at):
-			h.silent++
-			h.hosts[i.Host] = true
-		default:
-			h.unasked++
+// blame judges a task that is to be ended for its silence. Alone it is always its own fault. Otherwise, for a while, it
+// takes another question that the task leaves unanswered after as many others were heard as are silent: what was missed
+// just before the network came back says nothing.
+func (e ears) blame(h Health, now time.Time) blame {
+	all := e.between(h.Quiet, now)
+	if !h.Quiet.Add(breakerWindow).After(now) {
+		if all.silent > 1 && all.cutOff() {
+			return blameScheduler
 		}
+		return blameTask
 	}
-	return h
-}
-
-// lastHeard is when anything on a host was heard, by host.
-func (s *State) lastHeard() map[string]time.Time {
-	last := map[string]time.Time{}
-	for n := range s.Instances {
-		i := &s.Instances[n]
-		if at := s.Health[i.ID].Contact.Heard; at.After(last[i.Host]) {
-			last[i.Host] = at
-		}
+	meanwhile := e.between(h.Quiet, h.Contact.Missed)
+	hopeful := all
+	hopeful.heard += all.unasked // who was not asked yet may answer
+	switch {
+	case all.silent > 1 && hopeful.cutOff():
+		return blameScheduler
+	case meanwhile.unasked > 0 && meanwhile.heard < max(1, meanwhile.silent):
+		return blameUnknown
 	}
-	return last
-}
-
-// cutOff reports whether the silence is rather the scheduler's fault than that of the tasks: more of them are silent than
-// answer. Where only those of one host are and others answer, it is the host's.
-func (h hearing) cutOff() bool {
-	return h.silent > h.heard && (h.heard == 0 || len(h.hosts) > 1)
-}
-
-// next is the breaker now, before the plan that it is for. Unsure means that too few tasks were asked since the latest fell
-// silent to tell whose fault that is.
-func (b Breaker) next(s *State, now time.Time) (next Breaker, unsure bool) {
-	for _, at := range b.Kills {
-		if at.After(now.Add(-breakerWindow)) {
-			next.Kills = append(next.Kills, at)
-		}
-	}
-	if !b.Open.IsZero() {
-		if s.hear(b.Open).cutOff() {
-			next.Open = b.Open
-		}
-		return next, false
-	}
-	trips, unsure := s.trips(now)
-	if trips {
-		next.Open = now
-	}
-	return next, unsure && !trips
-}
-
-// trips reports whether tasks that are to be ended for their silence are silent because nobody is heard. One alone is
-// always its own fault.
-func (s *State) trips(now time.Time) (trips, unsure bool) {
-	early, late := s.fellSilent(now)
-	if !early.IsZero() {
-		if h := s.hear(early); h.silent > 1 && h.cutOff() {
-			return true, false
-		}
-	}
-	if late.IsZero() {
-		return false, false
-	}
-	h := s.hear(late)
-	hopeful := h
-	hopeful.heard += h.unasked // who was not asked yet may answer
-	return h.silent > 1 && hopeful.cutOff(), h.unasked > 0 && h.heard < h.silent
-}
-
-// fellSilent is when the last one of the tasks that are to be ended for their silence fell silent, of those that are silent
-// for longer than the window and of the others; zero for none.
-func (s *State) fellSilent(now time.Time) (early, late time.Time) {
-	for n := range s.Instances {
-		i := &s.Instances[n]
-		h := s.Health[i.ID]
-		switch {
-		case !h.silent() || !i.running():
-		case h.Quiet.Add(breakerWindow).After(now):
-			late = latest(late, h.Quiet)
-		default:
-			early = latest(early, h.Quiet)
-		}
-	}
-	return early, late
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	return blameTask
 }
 
 // silent reports whether the task is to be ended because the scheduler does not hear it.
 func (h Health) silent() bool { return h.Kill != "" && h.Own && !h.Quiet.IsZero() }
 
+// next is the breaker now, before the plan that it is for, and whose fault it is that tasks do not answer that are to be
+// ended for it.
+func (b Breaker) next(s *State, now time.Time) (Breaker, map[app.InstanceID]blame) {
+	next, blames := Breaker{}, map[app.InstanceID]blame{}
+	for _, at := range b.Kills {
+		if at.After(now.Add(-breakerWindow)) {
+			next.Kills = append(next.Kills, at)
+		}
+	}
+	due := s.silent()
+	if b.Open.IsZero() && len(due) == 0 {
+		return next, blames
+	}
+	e := newEars(s)
+	if !b.Open.IsZero() {
+		if e.between(b.Open, now).cutOff() {
+			next.Open = b.Open
+		}
+		return next, blames
+	}
+	for _, id := range due {
+		blames[id] = e.blame(s.Health[id], now)
+		if blames[id] == blameScheduler {
+			next.Open = now
+			return next, blames
+		}
+	}
+	return next, blames
+}
+
+// silent are the running tasks that are to be ended for their silence.
+func (s *State) silent() []app.InstanceID {
+	var list []app.InstanceID
+	for n := range s.Instances {
+		if i := &s.Instances[n]; s.Health[i.ID].silent() && i.running() {
+			list = append(list, i.ID)
+		}
+	}
+	return list
+}
+
 // spared says why a task is not ended for its silence now, empty when it may be.
 func (p *planner) spared(i Instance) string {
-	h := p.state.Health[i.ID]
-	switch {
+	switch h := p.state.Health[i.ID]; {
 	case !h.silent():
 		return ""
 	case !p.state.Breaker.Open.IsZero() || !p.plan.Breaker.Open.IsZero():
 		return "most tasks do not answer, on several hosts or everywhere, so it is rather the scheduler that is cut off"
-	case p.unsure && h.Quiet.Add(breakerWindow).After(p.now):
+	case p.blames[i.ID] == blameUnknown:
 		p.wake(h.Quiet.Add(breakerWindow))
 		return "waiting to hear whether others answer"
 	}

@@ -9,7 +9,8 @@
 //	Steps(old, next)               the steps of a deployment
 //
 // Next is asked after every event and answers from what is there, not from what it said before: a plan that was carried
-// out in part, or not at all, is followed by the plan for what came of it. It refuses to know how anything is launched,
+// out in part, or not at all, is followed by the plan for what came of it. The breaker alone is remembered, and given back
+// with the next question. It refuses to know how anything is launched,
 // stored or asked, and it has no clock: now is an argument.
 //
 // # One file per situation
@@ -20,6 +21,7 @@
 //	gate.go       the disruption gate: whether a member may be stopped now, and who may take over from a leader
 //	kill.go       a person or a health check wants a task ended
 //	breaker.go    how many tasks are ended for failed health checks, and none when it is the scheduler that is cut off
+//	hearing.go    what the scheduler hears of tasks over its own network
 //	grow.go       more members are wanted; suspended ones return to their volumes first
 //	shrink.go     fewer are wanted; the leader is never among the victims
 //	drain.go      a host is to become empty: its members stop one at a time and come back when that ends
@@ -34,7 +36,8 @@
 // # Rules
 //
 // Unknown is not dead (S7): where a decision about a PostgreSQL app needs the role of a member and the member does not
-// answer, the decision waits and says so. The scheduler never makes a leader (S9): it asks for a switchover and waits
+// answer, the decision waits and says so; and a scheduler that does not hear most tasks is cut off rather than they are
+// dead. The scheduler never makes a leader (S9): it asks for a switchover and waits
 // for its result. Whatever stops a member of a PostgreSQL app passes the gate, so that at most one is away by us at any
 // time; only force and the end of all members do not. A volume is destroyed when somebody asked for that, or when nothing
 // ever ran in it, and never before the task that used it has ended. Tasks the store does not

@@ -33,8 +33,8 @@ type planner struct {
 	plan      Plan
 	queue     map[app.ID]*app.Queued
 	waiting   map[subject]bool
-	unsure    bool                    // whose fault it is that tasks do not answer
-	turn      map[app.InstanceID]bool // plain tasks that may be ended for a failed check now, nil before anybody asks
+	blames    map[app.InstanceID]blame // whose fault it is that tasks do not answer
+	turn      map[app.InstanceID]bool  // plain tasks that may be ended for a failed check now, nil before anybody asks
 }
 
 // subject is what a wait is about.
@@ -57,7 +57,7 @@ func newPlanner(s State, now time.Time) *planner {
 		}
 	}
 	slices.Sort(p.ids)
-	p.plan.Breaker, p.unsure = s.Breaker.next(&s, now)
+	p.plan.Breaker, p.blames = s.Breaker.next(&s, now)
 	return p
 }
 
