@@ -62,6 +62,7 @@ func (m members) Status(ctx context.Context, apiURL string) (deploy.Member, erro
 	out := deploy.Member{
 		Name: s.Agent.Name, Role: deploy.RoleReplica, State: string(s.State), Lag: -1, Timeline: int(s.Timeline),
 		Streaming: s.ReplicationState == cluster.ReplicationStreaming, ServerMajor: s.ServerVersion / 10000, Barred: barred(s),
+		Empty: s.State == cluster.StateCreatingReplica || s.Role == cluster.RoleUninitialized && s.State == cluster.StateStopped,
 	}
 	if s.ServerVersion != 0 { // the server answered just now
 		out.Server = deploy.ServerPrimary

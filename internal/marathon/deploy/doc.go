@@ -23,6 +23,7 @@
 //	breaker.go    how many tasks are ended for failed health checks, and none when it is the scheduler that is cut off
 //	hearing.go    what the scheduler hears of tasks over its own network
 //	grow.go       more members are wanted; suspended ones return to their volumes first
+//	rescue.go     nobody who is wanted has data, and somebody who was given up has
 //	shrink.go     fewer are wanted; the leader is never among the victims
 //	drain.go      a host is to become empty: its members stop one at a time and come back when that ends
 //	stop.go       none is wanted: replicas first, leader last

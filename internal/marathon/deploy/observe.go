@@ -85,9 +85,11 @@ func ran(i Instance) time.Duration {
 }
 
 // Staged is the instance with a new task on the way, which is stored before the driver hears of it. Host and Ports are
-// those of the new task already.
+// those of the new task already. One that is to lose its volume still is: it only runs until somebody has its data.
 func Staged(i Instance, a app.App, now time.Time) Instance {
-	i.Goal = GoalRunning
+	if i.Goal != GoalWiped {
+		i.Goal = GoalRunning
+	}
 	i.Incarnation++
 	i.Version = a.Version
 	if i.Incarnation > 1 && i.Failures > 0 && i.EndedAt < a.VersionInfo.LastConfigChangeAt {

@@ -114,6 +114,15 @@ func TestNewConfigurationForgetsFailures(t *testing.T) {
 	}
 }
 
+// TestWhatIsLaunchedIsWanted says: unless it only runs until somebody has its data.
+func TestWhatIsLaunchedIsWanted(t *testing.T) {
+	for goal, want := range map[Goal]Goal{"": GoalRunning, GoalSuspended: GoalRunning, GoalWiped: GoalWiped} {
+		if got := Staged(Instance{Goal: goal}, app.App{}, noon).Goal; got != want {
+			t.Errorf("launched with goal %q it gets %q, want %q", goal, got, want)
+		}
+	}
+}
+
 func TestPortOfTheAgent(t *testing.T) {
 	zero := 0
 	a := app.App{

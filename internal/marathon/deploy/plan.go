@@ -31,7 +31,8 @@ type Wait struct {
 //sumtype:decl
 type Action interface{ action() }
 
-// Launch starts a task of an instance, of a new one when Instance is empty. The instance gets the goal running.
+// Launch starts a task of an instance, of a new one when Instance is empty. The instance gets the goal running, unless it is
+// to lose its volume: then it stays like that.
 type Launch struct {
 	App      app.ID
 	Instance app.InstanceID

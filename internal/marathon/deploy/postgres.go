@@ -68,6 +68,7 @@ func (p *planner) resize(v view) {
 		again = p.grow(v, v.want-running)
 	}
 	switch {
+	case len(again) == 0 && p.rescue(v):
 	case p.stopReturned(v, again):
 	case running > v.want:
 		p.shrink(v)

@@ -22,8 +22,8 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 // name:
 //
 //	app        ID postgres|plain|resident instances=3 config=-60s version=… min=… over=… oldest inactive=… expunge=…
-//	instance   ID app=/pg state=RUNNING goal=running host=node1 version=… started=… ended=… failures=… stopping=-3s clean led
-//	member     INSTANCE leader|streaming|replica|silent primary|standby lag=… state=…
+//	instance   ID app=/pg state=RUNNING goal=running host=node1 version=… started=… ended=… failures=… stopping=-3s clean led deleted
+//	member     INSTANCE leader|streaming|replica|silent|empty primary|standby lag=… state=…
 //	deployment ID Stop:/a;Restart:/b,Scale:/c step=1 at=-10s
 //	health     INSTANCE ok|bad|kill=… own sick=-60s quiet=-40s heard=-41s missed=-1s early
 //	breaker    open|closed since=-10s kills=-30s,-20s
@@ -220,7 +220,7 @@ func (w words) instance(s *State, id app.InstanceID) Instance {
 		State: app.TaskState("TASK_" + w.text("state", "RUNNING")), Message: w.sentence("message", ""),
 		Host: w.text("host", ""), Version: w.time("version", "-1h"), StagedAt: w.time("staged", w.text("started", "-1h")),
 		StartedAt: w.time("started", "-1h"), EndedAt: w.time("ended", ""), UnreachableSince: w.time("since", ""),
-		Failures: w.number("failures", 0), Clean: w.has("clean"), Led: w.has("led"), GraceSeconds: 5,
+		Failures: w.number("failures", 0), Clean: w.has("clean"), Led: w.has("led"), GraceSeconds: 5, Deleted: w.has("deleted"),
 	}
 	def, defined := s.Apps[i.App]
 	i.Postgres = def.IsPostgres() || !defined
@@ -248,7 +248,7 @@ func (w words) member(s *State, id app.InstanceID) {
 	m := Member{
 		Role: RoleReplica, Streaming: w.has("streaming"), Lag: int64(w.number("lag", 0)), State: w.sentence("state", "running"),
 		Timeline: w.number("timeline", 0), Barred: w.sentence("barred", ""), Paused: w.has("paused"), ServerMajor: w.number("major", 0),
-		Synchronous: w.number("waits", 0), Lenient: w.has("lenient"),
+		Synchronous: w.number("waits", 0), Lenient: w.has("lenient"), Empty: w.has("empty"),
 	}
 	if w.has("primary") {
 		m.Server = ServerPrimary

@@ -52,6 +52,8 @@ type Member struct {
 	Streaming bool
 	Lag       int64 // bytes behind the leader, negative when unknown
 	Timeline  int
+	// Empty means that it has no data of its own: it waits for somebody to copy from, or copies.
+	Empty bool
 	// Barred says why it cannot lead (a nofailover tag, or what its agent says of itself), empty when it can.
 	Barred string
 	// Paused means that its cluster is paused: nobody stops members of it but people.

@@ -23,8 +23,10 @@ func (p *planner) stopMembers(v view, all []Instance, goal Goal, cause string) {
 	if next.Goal != GoalRunning {
 		goal = next.Goal
 	}
-	// The last one to be stopped is the one that was kept for last.
-	led := v.leads(next) || len(left) == 1 && next.Goal == GoalRunning && !slices.ContainsFunc(all, func(i Instance) bool { return i.Led })
+	// The last one to be stopped is the one that was kept for last, unless one out of reach may have led.
+	led := v.leads(next) || len(left) == 1 && next.Goal == GoalRunning && !slices.ContainsFunc(all, func(i Instance) bool {
+		return i.Led || i.ID != next.ID && i.Unreachable()
+	})
 	p.do(Stop{Instance: next.ID, Goal: goal, Led: led, Cause: cause})
 }
 

@@ -189,7 +189,7 @@ func (w *world) ask(id app.ID) {
 		case i.ID == w.leader:
 			m.Role, m.Server, m.Synchronous = RoleLeader, ServerPrimary, w.waits
 		case !w.cloned[i.ID]:
-			m.State = "creating replica"
+			m.State, m.Empty = "creating replica", true
 		case w.waits > 0:
 			m.Role = RoleQuorumStandby
 		}
@@ -278,7 +278,7 @@ func (w *world) launch(a Launch) {
 	if i.Live() || i.busyStopping() {
 		w.t.Fatalf("%s is launched while its last task is %s", i.ID, i.State)
 	}
-	if i.Goal == GoalWiped || i.Goal == GoalGone {
+	if i.Goal == GoalWiped && (i.App != cluster || w.leader != "") || i.Goal == GoalGone {
 		w.t.Fatalf("%s is launched and was to be %s", i.ID, i.Goal)
 	}
 	if !i.Bound {
@@ -290,9 +290,8 @@ func (w *world) launch(a Launch) {
 	if i.Host == "" {
 		return
 	}
-	i.Goal = GoalRunning
 	if i.Volume != "" && !i.Bound {
-		i.ReservedAt = app.At(w.now)
+		i.Goal, i.ReservedAt = GoalRunning, app.At(w.now)
 	} else {
 		i = Staged(i, w.state.Apps[a.App], w.now)
 	}

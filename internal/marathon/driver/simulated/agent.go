@@ -40,7 +40,7 @@ func (m Members) status(apiURL string) (deploy.Member, error) {
 	id := t.spec.Instance
 	member := deploy.Member{
 		Name: memberName(t), Role: deploy.RoleReplica, State: serverState(t), Lag: c.lag[id], Timeline: c.timeline, Barred: c.barred[id],
-		Paused: c.paused, Server: deploy.ServerUnknown,
+		Paused: c.paused, Server: deploy.ServerUnknown, Empty: t.server == serverCloning,
 	}
 	if t.server == serverUp {
 		member.Server, member.Streaming = deploy.ServerStandby, f.serves(c, t)
