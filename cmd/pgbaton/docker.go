@@ -133,3 +133,20 @@ func (h dockerHost) host() (docker.Host, error) {
 	}
 	return host, err
 }
+
+// loginsFile is where logins to registries are kept: in the file that was named, else where docker's own programs have it.
+func loginsFile(named string, env map[string]string) (string, error) {
+	if named != "" {
+		if _, err := os.Stat(named); err != nil {
+			return "", fmt.Errorf("--docker-config: %w", err)
+		}
+		return named, nil
+	}
+	if folder := env["DOCKER_CONFIG"]; folder != "" {
+		return filepath.Join(folder, "config.json"), nil
+	}
+	if home := env["HOME"]; home != "" {
+		return filepath.Join(home, ".docker", "config.json"), nil
+	}
+	return "", nil
+}

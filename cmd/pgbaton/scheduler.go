@@ -30,7 +30,7 @@ type schedulerOptions struct {
 	listen, advertise         string
 	stateDir, hosts, agents   string
 	user, secrets             string
-	credentials               string
+	credentials, dockerConfig string
 	images, origins, taskEnvs []string
 	hostPaths                 []string
 	concurrent                int
@@ -77,6 +77,7 @@ as by its own programs: DOCKER_HOST and DOCKER_CERT_PATH, or for each host in th
 	f.StringVar(&o.user, "user", "postgres", "local driver: whom tasks run as when the scheduler is root")
 	f.StringArrayVar(&o.hostPaths, "host-path", nil, "local driver: folder of this machine that volumes of apps may show; may be repeated")
 	f.StringArrayVar(&o.taskEnvs, "task-env", nil, "NAME of a variable that tasks inherit from the scheduler, or NAME=VALUE; may be repeated")
+	f.StringVar(&o.dockerConfig, "docker-config", "", "docker driver: logins to registries, as docker login writes them (default config.json of DOCKER_CONFIG or ~/.docker)")
 	f.StringVar(&o.secrets, "secrets", "", "folder of the secrets that apps refer to, one file each")
 	f.StringVar(&o.credentials, "http-credentials", "", "file with user:password that the API asks for")
 	f.StringArrayVar(&o.origins, "access-control-allow-origin", nil, "page whose scripts may use the API (or *); may be repeated")
@@ -145,6 +146,9 @@ func (o schedulerOptions) plan(ctx context.Context, out io.Writer, env map[strin
 func (p *schedulerPlan) checkDriver() error {
 	switch p.driver {
 	case driverLocal:
+		if p.dockerConfig != "" {
+			return errors.New("--docker-config belongs to the docker driver: leave it out, or choose --driver docker")
+		}
 		return nil
 	case driverDocker:
 		for name, value := range map[string]string{"config": p.agents, "images": strings.Join(p.images, ""), "host-path": strings.Join(p.hostPaths, "")} {
@@ -257,6 +261,9 @@ func (p *schedulerPlan) readLogin(env map[string]string) error {
 func (p *schedulerPlan) readDocker(env map[string]string) error {
 	var err error
 	if p.docker.Daemons, err = readDaemons(p.hosts, env); err != nil {
+		return err
+	}
+	if p.docker.DockerConfig, err = loginsFile(p.dockerConfig, env); err != nil {
 		return err
 	}
 	p.docker.Aliases, p.docker.Dir = p.aliases, p.stateDir

@@ -50,6 +50,8 @@ func TestWhatTheSchedulerRefuses(t *testing.T) {
 		"no such configuration": {nil, []string{"-c", "/nowhere.yml"}, "--config-file"},
 		"mesos":                 {nil, []string{"--driver", "mesos", "--dcs", "a:1"}, "not there yet"},
 		"unknown driver":        {nil, []string{"--driver", "podman", "--dcs", "a:1"}, `--driver "podman" is none of local and docker`},
+		"docker option":         {nil, []string{"--dcs", "a:1", "--docker-config", "x"}, "--docker-config belongs to the docker driver"},
+		"no logins":             {nil, []string{"--driver", "docker", "--dcs", "a:1", "--docker-config", "/nowhere/config.json"}, "--docker-config: stat /nowhere"},
 		"local option":          {nil, []string{"--driver", "docker", "--dcs", "a:1", "--images", "x=y"}, "--images belongs to the local driver"},
 		"no address":            {nil, []string{"--listen", "8080", "--dcs", "a:1"}, "--listen"},
 		"every address":         {nil, []string{"--listen", "0.0.0.0:8080", "--dcs", "a:1"}, "say with --advertise"},

@@ -80,6 +80,8 @@ func modules() map[string]string {
 		"github.com/mattn/go-runewidth":  "how wide a character is on a terminal",
 		"github.com/moby/moby":           "the client of Docker's Engine API, whose minimum is Debian's daemon",
 		"github.com/containerd/errdefs":  "what the daemon's answers mean",
+		"github.com/docker/cli":          "logins to registries as docker login keeps them, programs that know passwords included",
+		"github.com/distribution":        "which registry an image is of",
 		"github.com/docker/go-units":     "amounts as people write them for docker run",
 	}
 }

@@ -49,6 +49,7 @@ func TestBehaviour(t *testing.T) {
 		"files are fetched into the sandbox":                   filesAreFetched,
 		"files that cannot be had":                             filesNotToBeHad,
 		"a kill while files are fetched":                       killedWhileFetching,
+		"images behind a login":                                privateImages,
 	} {
 		t.Run(name, func(t *testing.T) {
 			daemon.Clear()

@@ -19,6 +19,8 @@ type Config struct {
 	// Dir is the folder of this machine where files are kept that definitions have fetched: on their way to a task, and for the
 	// next time. It is made when it is needed.
 	Dir string
+	// DockerConfig is a file of logins to registries as docker login writes it, read at each pull; empty: no logins.
+	DockerConfig string
 	// CPUQuota lets no task have more CPU than it was promised, also where others leave some. Without it CPUs are shares.
 	CPUQuota bool
 }

@@ -227,15 +227,15 @@ func (d *Driver) removeOwn(ctx context.Context, l launch, id string) error {
 
 // make makes the container with everything it needs, not running yet. It returns its id.
 func (d *Driver) make(ctx context.Context, l launch) (string, error) {
-	declared, err := d.image(ctx, &l)
-	if err != nil {
-		return "", err
-	}
-	files, err := d.fetch(ctx, l)
+	files, err := d.fetch(ctx, l) // first, for there may be a login among them
 	if err != nil {
 		return "", err
 	}
 	defer func() { d.report("remove fetched files", files.remove()) }()
+	declared, err := d.image(ctx, &l, files)
+	if err != nil {
+		return "", err
+	}
 	if err := d.mount(ctx, &l, declared); err != nil {
 		return "", err
 	}
@@ -263,15 +263,15 @@ func (d *Driver) fill(ctx context.Context, l launch, id string) error {
 }
 
 // image sees to it that the daemon has the image, and returns the paths that it declares as volumes.
-func (d *Driver) image(ctx context.Context, l *launch) ([]string, error) {
+func (d *Driver) image(ctx context.Context, l *launch, files fetched) ([]string, error) {
 	name := l.spec.Image()
 	seen, err := l.daemon.api.ImageInspect(ctx, name)
 	if err != nil && !errdefs.IsNotFound(err) {
 		return nil, failure4xx(app.TaskError, "look at image "+name, err)
 	}
 	if err != nil || l.spec.App.Container.Docker.ForcePullImage {
-		if err := pull(ctx, l.daemon, name); err != nil {
-			return nil, failed(app.TaskFailed, "image %s is not on host %s and cannot be pulled: %w", name, l.host.Name, err)
+		if err := d.pull(ctx, *l, name, files); err != nil {
+			return nil, err
 		}
 		if seen, err = l.daemon.api.ImageInspect(ctx, name); err != nil {
 			return nil, failed(app.TaskFailed, "image %s is not on host %s: %w", name, l.host.Name, err)
@@ -286,15 +286,6 @@ func (d *Driver) image(ctx context.Context, l *launch) ([]string, error) {
 	}
 	slices.Sort(declared)
 	return declared, nil
-}
-
-func pull(ctx context.Context, m *daemon, name string) error {
-	answer, err := m.api.ImagePull(ctx, name, client.ImagePullOptions{})
-	if err != nil {
-		return err
-	}
-	defer answer.Close() //nolint:errcheck // only read
-	return answer.Wait(ctx)
 }
 
 // create makes the container. The name belongs to one container: another task's that has ended gives it up, one that
