@@ -26,13 +26,18 @@ func (e StatusUpdateEvent) MarshalJSON() ([]byte, error) {
 	return verbatim(plain(e))
 }
 
-// MarshalJSON writes a list of steps also for a plan that has none.
+// MarshalJSON writes a list of steps also for a plan that has none. What was and what is to be are not in it, for these are
+// all apps of all groups; but Python's client takes them apart and ends the stream where they are missing.
 func (p PlanEvent) MarshalJSON() ([]byte, error) {
 	type plain PlanEvent
 	if p.Steps == nil {
 		p.Steps = []Step{}
 	}
-	return verbatim(plain(p))
+	return verbatim(struct {
+		plain
+		Original struct{} `json:"original"`
+		Target   struct{} `json:"target"`
+	}{plain: plain(p)})
 }
 
 // MarshalJSON writes a list of actions also for a step that has none.

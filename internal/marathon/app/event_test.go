@@ -16,7 +16,7 @@ func TestEncodeEvent(t *testing.T) {
 		{
 			DeploymentStepEvent{Failed: true},
 			`{"eventType":"deployment_step_failure","timestamp":"2026-01-02T03:04:05.678Z",` +
-				`"plan":{"id":"","version":"1970-01-01T00:00:00.000Z","steps":[]},"currentStep":{"actions":[]}}`,
+				`"plan":{"id":"","version":"1970-01-01T00:00:00.000Z","steps":[],"original":{},"target":{}},"currentStep":{"actions":[]}}`,
 		},
 		{SchedulerEvent{Kind: "disconnected"}, `{"eventType":"scheduler_disconnected_event","timestamp":"2026-01-02T03:04:05.678Z"}`},
 	} {

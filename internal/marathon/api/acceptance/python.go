@@ -48,8 +48,15 @@ const (
 
 // clients.md §8, Python's client: a class for each object, which fails on members that it does not know.
 func clientPython(s *session) {
+	next, end := s.listen("?event_type=deployment_info")
+	defer end()
 	s.runs(plain("/py/web", 1, `"healthChecks": [{"protocol": "HTTP", "portIndex": 0, "intervalSeconds": 1, "gracePeriodSeconds": 5, "timeoutSeconds": 1}]`))
 	failed := s.tasks("/py/web")[0]
+	plan, _ := s.until(next, "deployment_info")["plan"].(map[string]any)
+	s.known("a plan", plan, "original target steps id version")
+	if plan["original"] == nil || plan["target"] == nil || plan["steps"] == nil {
+		s.Errorf("a plan that Python's client takes apart is %v", plan)
+	}
 	s.p.End(failed, app.TaskFailed, "out of luck")
 	s.awaitTasks("/py/web", 1, failed)
 	s.await("a healthy task after a failure", "/v2/apps/py/web", func(a reply) bool { return a.number("app.tasksHealthy") == 1 })
