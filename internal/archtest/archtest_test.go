@@ -24,7 +24,7 @@ func floors() [][]string {
 		1: {"ha", "quorum", "slots", "route", "health", "marathon/deploy", "marathon/place"},
 		2: {
 			"kv", "kv/etcd3", "kv/memory", "kv/embedded", "dcs", "postgres", "process", "guard", "watchdog", "callback", "service", "client", "tlsfiles", "psql", "haproxy", "config", "clock", "logs",
-			"marathon/store", "marathon/lead", "marathon/driver", "marathon/driver/local", "marathon/driver/docker", "marathon/driver/sandbox", "marathon/driver/mesos/session",
+			"marathon/store", "marathon/lead", "marathon/driver", "marathon/driver/local", "marathon/driver/docker", "marathon/driver/sandbox", "marathon/driver/mesos", "marathon/driver/mesos/session",
 		},
 		3: {"agent", "api", "ctl", "configure", "proxy", "marathon/run", "marathon/api", "up", "supervise"},
 	}
@@ -33,7 +33,7 @@ func floors() [][]string {
 // sharedRooms are the packages that others of their own floor may import: ports, and vocabulary without which a
 // neighbour could not speak.
 func sharedRooms() []string {
-	return []string{"kv", "marathon/driver", "marathon/driver/sandbox", "process", "clock", "tlsfiles", "wal", "secret", "guc", "quorum", "slots", "marathon/place", "supervise"}
+	return []string{"kv", "marathon/driver", "marathon/driver/sandbox", "marathon/driver/mesos/session", "process", "clock", "tlsfiles", "wal", "secret", "guc", "quorum", "slots", "marathon/place", "supervise"}
 }
 
 // laboratory packages are imported by tests and other laboratory packages only.
