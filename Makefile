@@ -53,7 +53,7 @@ sim: ## hunt for a schedule that breaks a rule: FOR=1m; or replay one: SEED=7 (M
 storm: ## run random histories of the scheduler, people and machines: SEEDS=2000 FROM=1; or tell one and make it small: SEED=7 (MUTANT=ack-first)
 	@$(GO) test ./internal/marathon/storm -run 'TestStorm$$' -count=1 -v -timeout 2h -storm.seeds $${SEEDS:-2000} -storm.from $${FROM:-1} -storm.seed $${SEED:-0} -storm.mutant "$${MUTANT:-}"
 
-bench-scheduler: ## place 100 to 10 000 tasks on simulated hosts and print time, tick, listing and memory, held to their budgets
+bench-scheduler: ## place 100 to 10 000 tasks on simulated hosts and print time, tick, listing and memory (a tenth of the apps are databases), held to their budgets
 	@$(GO) test ./internal/marathon/storm -tags schedulerbench -run 'TestSchedulerBench$$' -count=1 -v -timeout 20m
 
 fuzz: ## fuzz every parser for ten seconds: FUZZ="internal/guc internal/dcs" for those alone
