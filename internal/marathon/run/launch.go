@@ -79,6 +79,9 @@ func (l *loop) launch(fleet *place.Fleet, offers []place.Offer, def app.App, i d
 	before, o := i, choice.Offer
 	i.Host, i.Address, i.AgentID, i.Attributes, i.Ports = o.Host, o.Address, o.AgentID, o.Attributes, choice.Ports
 	if i.Volume != "" && !i.Bound {
+		if why := l.giveBack(i, o.Host, offers); why != "" {
+			return intent{}, why
+		}
 		return l.claim(before, i, def, choice), ""
 	}
 	i = deploy.Staged(i, def, time.Now())

@@ -39,6 +39,7 @@ type machines struct {
 	silent    map[app.InstanceID]bool
 	refuse    string        // a word of the launch errors to come
 	vague     bool          // the next launch has no answer
+	mute      int           // so many requests about volumes have no answer, and a volume is not destroyed then
 	stubborn  bool          // switchovers are refused
 	deaf      bool          // requests to kill get lost
 	stopTakes time.Duration // from a kill to the end
@@ -88,7 +89,14 @@ func (m *machines) Subscribe(_ context.Context, framework string) (string, error
 func (m *machines) Reserve(_ context.Context, r driver.Reservation) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if host := m.volumes[r.Volume]; host != "" && host != r.Host {
+		return fmt.Errorf("%w: it lies on %s", driver.ErrRefused, host)
+	}
 	m.volumes[r.Volume] = r.Host
+	if m.mute > 0 {
+		m.mute--
+		return fmt.Errorf("%w: the answer got lost", driver.ErrUnavailable)
+	}
 	m.out <- driver.VolumeChanged{Volume: driver.Volume{ID: r.Volume, Host: r.Host}, There: true}
 	return nil
 }
@@ -96,6 +104,10 @@ func (m *machines) Reserve(_ context.Context, r driver.Reservation) error {
 func (m *machines) Destroy(_ context.Context, v driver.Volume) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.mute > 0 {
+		m.mute--
+		return fmt.Errorf("%w: the request got lost", driver.ErrUnavailable)
+	}
 	delete(m.volumes, v.ID)
 	m.out <- driver.VolumeChanged{Volume: v}
 	return nil

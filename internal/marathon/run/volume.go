@@ -30,6 +30,23 @@ func (l *loop) reserve(i deploy.Instance, def app.App, offer string) {
 	}
 }
 
+// giveBack has a volume destroyed that was made for an instance in vain, on another host than the one chosen now: a request
+// of which nobody heard any more. No task has used it. It says what is waited for, empty for nothing.
+func (l *loop) giveBack(i deploy.Instance, chosen string, offers []place.Offer) string {
+	for _, o := range offers {
+		if o.Host == chosen || i.Incarnation > 0 || !slices.Contains(o.Volumes, i.Volume) {
+			continue
+		}
+		ctx, cancel := l.bound(driverTimeout)
+		defer cancel()
+		if err := l.driver.Destroy(ctx, driver.Volume{ID: i.Volume, Host: o.Host}); err != nil {
+			l.s.log.WarnContext(ctx, "the driver did not take a request to destroy a volume", slog.String("volume", i.Volume), slog.Any("err", err))
+		}
+		return "a volume that was made for it on " + o.Host + " is destroyed first"
+	}
+	return ""
+}
+
 // storeVolumes stores what the driver said about volumes; false when the store did not confirm.
 func (l *loop) storeVolumes() bool {
 	for len(l.volumes) > 0 {

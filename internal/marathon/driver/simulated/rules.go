@@ -84,7 +84,11 @@ func (f *Fleet) checkDestroy(v *volume) {
 	if f.cfg.Store == nil {
 		return
 	}
-	if i, there := f.cfg.Store.Instance(v.instance); !there || i.Goal != deploy.GoalWiped {
+	i, there := f.cfg.Store.Instance(v.instance)
+	if there && i.Incarnation == 0 {
+		return // it was made in vain
+	}
+	if !there || i.Goal != deploy.GoalWiped {
 		f.complain(NothingWanted, "volume %s is destroyed, the goal of its instance is %q", v.id, i.Goal)
 	}
 }
