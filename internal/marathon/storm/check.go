@@ -71,6 +71,7 @@ func (d *watched) Launch(ctx context.Context, s driver.Spec) error {
 
 // Kill looks whether the task can be spared.
 func (d *watched) Kill(ctx context.Context, task app.TaskID, grace time.Duration) error {
+	d.world.checkBlind(task)  //nolint:contextcheck // as above
 	d.world.checkFewest(task) //nolint:contextcheck // as above
 	err := d.port.Kill(ctx, task, grace)
 	if d.world.trace != nil {

@@ -10,6 +10,7 @@
 //	draw.go        a history for each seed
 //	world.go       a scheduler with everything around it
 //	verbs.go       what each line of a history does
+//	blind.go       a scheduler without a network of its own
 //	check.go       the rules, after every line and whenever the machines are asked for something
 //	settle.go      the rules when everything is over
 //	mutants.go     deliberate mistakes, each of which has to break a rule
@@ -21,5 +22,5 @@
 // Counts converge when the faults end. Constraints always hold. A plain app that is replaced never has fewer healthy
 // instances than its strategy allows, nor more in all. The disruption gate is never passed by; the leader is stopped only
 // after a switchover. No two tasks on one volume, no volume leaked or lost, none destroyed that was not to be. No deployment
-// is forgotten, no change that was confirmed. A store that is empty or older than what runs leads to nobody's death.
+// is forgotten, no change that was confirmed. A scheduler that hears nobody ends no task for its silence. A store that is empty or older than what runs leads to nobody's death.
 package storm

@@ -26,6 +26,20 @@ func Draw(seed uint64) History {
 		}
 		h.Events = append(h.Events, e)
 	}
+	return blinded(h, apps)
+}
+
+// blinded is the history in which the scheduler cannot ask tasks how they are for some minutes, in every other one with an
+// app that has a health check. It draws by itself, so that the others stay as they are.
+func blinded(h History, apps []string) History {
+	d := dealer{rand.New(rand.NewPCG(h.Seed, 11))} //nolint:gosec // as above
+	if !slices.Contains(apps, "checked") || d.IntN(2) == 0 {
+		return h
+	}
+	first := len(apps) + 1 // when everything runs
+	from := first + d.IntN(len(h.Events)-first)
+	h.Events = slices.Insert(h.Events, from,
+		Event{Verb: "blind"}, Event{After: time.Duration(100+d.IntN(200)) * time.Second, Verb: "wait"}, Event{Verb: "sees"})
 	return h
 }
 

@@ -19,6 +19,7 @@ type mutant struct {
 	driver      func(*world, port) driver.Driver
 	store       func(*world, kv.Store) kv.Store
 	members     func(*world, run.Members) run.Members
+	deaf        bool
 }
 
 // Mutants are the names of all deliberate mistakes, with what each gets wrong.
@@ -66,6 +67,7 @@ func mutants() []mutant {
 				}
 			}}
 		}},
+		{name: "deaf", about: "that nobody takes a connection is not noticed: it looks as if each task ended its own", deaf: true},
 		{name: "no-switchover", about: "a switchover counts as made without being so", members: func(_ *world, m run.Members) run.Members { return deafMembers{m} }},
 	}
 }

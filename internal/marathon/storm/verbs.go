@@ -30,6 +30,8 @@ func verbs() map[string]func(*world, Event) {
 		"crash":       func(w *world, _ Event) { w.restart() },
 		"sick":        func(w *world, e Event) { w.feel(e, false) },
 		"well":        func(w *world, e Event) { w.feel(e, true) },
+		"blind":       func(w *world, _ Event) { w.setBlind(true) },
+		"sees":        func(w *world, _ Event) { w.setBlind(false) },
 		"broken":      func(w *world, _ Event) { w.postgres("", func(id app.TaskID) bool { return id.Incarnation() > 1 }) },
 		"sound":       func(w *world, _ Event) { w.postgres("", nil) },
 		"stubborn":    func(w *world, _ Event) { w.postgres("the candidate lags", nil) },
@@ -281,7 +283,11 @@ func (w *world) change(e Event) {
 func (w *world) feel(e Event, well bool) {
 	tasks := slices.DeleteFunc(w.fleet.Running(), func(r simulated.Running) bool { return r.Spec.App.ID != id(e.arg(0)) })
 	if len(tasks) > 0 {
-		w.fleet.SetPassing(tasks[e.number(1)%len(tasks)].Task, well)
+		task := tasks[e.number(1)%len(tasks)].Task
+		w.mu.Lock()
+		w.sight.sick[task] = true
+		w.mu.Unlock()
+		w.fleet.SetPassing(task, well)
 	}
 }
 
@@ -301,6 +307,7 @@ func (w *world) heal() {
 	w.weather = simulated.Weather{}
 	w.fleet.SetWeather(w.weather)
 	w.life.db.Reconnect()
+	w.setBlind(false)
 	for n := range w.hosts {
 		host := fmt.Sprintf("node%d", n+1)
 		_, _ = w.fleet.StartHost(host), w.fleet.Heal(host)

@@ -90,6 +90,7 @@ type world struct {
 	asked     map[app.TaskID]bool // tasks that somebody or something has asked to end
 	abandoned map[app.ID]bool     // apps whose replacement was given up half-way
 	draining  map[string]time.Time
+	sight     sight
 }
 
 // life is one scheduler, from its start to its end.
@@ -106,6 +107,7 @@ func newWorld(t *testing.T, h History, m mutant, trace io.Writer) *world {
 	w := &world{
 		t: t, began: time.Now(), trace: trace, mutant: m, hosts: h.Hosts, root: memory.New(),
 		chance: rand.New(rand.NewPCG(h.Seed, 3)), confirmed: map[app.ID]app.App{}, asked: map[app.TaskID]bool{}, abandoned: map[app.ID]bool{}, draining: map[string]time.Time{},
+		sight: sight{sick: map[app.TaskID]bool{}},
 	}
 	w.seen = simulated.StoreIn(w.root, prefix)
 	w.fleet = simulated.New(simulated.Config{
@@ -151,7 +153,7 @@ func (w *world) start() {
 	if w.mutant.members != nil {
 		members = w.mutant.members(w, members)
 	}
-	l.sched = run.New(run.Config{Dial: w.fleet.Dial}, store.New(db, prefix), d, members, slog.New(slog.DiscardHandler))
+	l.sched = run.New(run.Config{Dial: w.dial}, store.New(db, prefix), d, members, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(w.t.Context())
 	l.cancel = cancel
 	w.life = l
