@@ -49,6 +49,8 @@ func TestBehaviour(t *testing.T) {
 		"files are fetched into the sandbox":                   filesAreFetched,
 		"files that cannot be had":                             filesNotToBeHad,
 		"a kill while files are fetched":                       killedWhileFetching,
+		"over TCP, with and without TLS":                       overTCP,
+		"several networks":                                     severalNetworks,
 		"images behind a login":                                privateImages,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,6 +266,46 @@ func portsArePublished(t *testing.T, r *trial) {
 		t.Fatal(err)
 	}
 	r.await(s, app.TaskKilled)
+}
+
+// A task joins all its networks, and tells its addresses in their order.
+func severalNetworks(t *testing.T, r *trial) {
+	for name, subnet := range map[string]string{"zulu": "10.92.1.0/24", "alpha": "10.92.2.0/24"} {
+		r.daemon.Docker("network", "create", "--subnet", subnet, name)
+	}
+	t.Cleanup(func() {
+		r.daemon.Clear()
+		r.daemon.Docker("network", "rm", "zulu", "alpha")
+	})
+	some := 0
+	a := bridged(`while :; do echo here | nc -l -p 8008; done`, app.PortMapping{ContainerPort: 8008, HostPort: &some, NetworkNames: []string{"alpha"}})
+	a.Networks = []app.Network{{Mode: app.NetworkContainer, Name: "zulu"}, {Mode: app.NetworkContainer, Name: "alpha"}}
+	s := r.spec(1, a)
+	s.Ports = []int{31510}
+	r.launch(s)
+	status := r.await(s, app.TaskRunning)
+	if len(status.Addresses) != 2 || !strings.HasPrefix(status.Addresses[0].IPAddress, "10.92.1.") || !strings.HasPrefix(status.Addresses[1].IPAddress, "10.92.2.") {
+		t.Fatalf("addresses: %v", status.Addresses)
+	}
+	for _, at := range []string{"10.91.0.11:31510", status.Addresses[0].IPAddress + ":8008", status.Addresses[1].IPAddress + ":8008"} {
+		if got := r.read(at); got != "here" {
+			t.Errorf("at %s: %q", at, got)
+		}
+	}
+	r.reopen()
+	if again := r.await(s, app.TaskRunning); !slices.Equal(again.Addresses, status.Addresses) {
+		t.Errorf("addresses of the adopted task: %v", again.Addresses)
+	}
+	a.Networks[1].Name = "nowhere"
+	lost := r.launch(r.spec(2, a))
+	if got := r.await(lost, app.TaskFailed); !strings.Contains(got.Message, "network nowhere") {
+		t.Errorf("a network that is not there: %q", got.Message)
+	}
+	a.Networks = a.Networks[1:]
+	lost = r.launch(r.spec(3, a))
+	if got := r.await(lost, app.TaskFailed); !strings.Contains(got.Message, "nowhere") {
+		t.Errorf("only a network that is not there: %q", got.Message)
+	}
 }
 
 // read reads one line from an address, where the task may not listen yet.
@@ -530,16 +572,6 @@ func portChecks(t *testing.T, r *trial) {
 		t.Fatal(err)
 	}
 	r.await(s, app.TaskKilled)
-}
-
-func TestOverTCP(t *testing.T) {
-	endpoint := "tcp://" + dockertest.Address(t, 11) + ":2375"
-	daemon := dockertest.Start(t, "--host", endpoint, "--tls=false")
-	daemon.Shell(shell, "/")
-	r := &trial{t: t, daemon: daemon, cfg: testConfig(t, endpoint)}
-	r.Driver = r.another()
-	s := r.launch(r.spec(1, app.App{Cmd: "exit 0"}))
-	r.await(s, app.TaskFinished)
 }
 
 // A daemon that goes away takes nothing with it that it can give back.

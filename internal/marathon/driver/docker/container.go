@@ -3,7 +3,6 @@ package docker
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -24,7 +23,8 @@ import (
 type settings struct {
 	config   container.Config
 	host     container.HostConfig
-	endpoint network.EndpointSettings // at the one network that the task joins
+	endpoint network.EndpointSettings // at the first network that the task joins
+	further  []string                 // networks it joins before it starts
 }
 
 // network is the part about the network where anything was said about it.
@@ -139,15 +139,15 @@ func connect(s *settings, l launch) error {
 		s.host.NetworkMode = network.NetworkHost
 		return nil
 	}
-	if len(a.Networks) > 1 {
-		return errors.New("the docker driver joins a task to one network, the app names several")
-	}
 	s.host.NetworkMode = network.NetworkBridge
 	if l.daemon.cfg.Bridge != "" {
 		s.host.NetworkMode = container.NetworkMode(l.daemon.cfg.Bridge)
 	}
 	if a.Networks[0].Mode == app.NetworkContainer {
 		s.host.NetworkMode = container.NetworkMode(a.Networks[0].Name)
+	}
+	for _, n := range a.Networks[1:] {
+		s.further = append(s.further, n.Name)
 	}
 	s.config.ExposedPorts, s.host.PortBindings = network.PortSet{}, network.PortMap{}
 	for i, p := range a.Ports() {

@@ -35,6 +35,7 @@ type daemon struct {
 	order sync.Mutex
 
 	up        bool
+	told      string // why it could not be reached, as it was logged last
 	total     machine
 	strangers map[int]bool // host ports that containers of others have
 }
@@ -140,10 +141,11 @@ func (d *Driver) lose(m *daemon, err error) {
 	}
 	was := m.up
 	m.up = false
-	if !was {
-		d.log.Debug("a docker daemon does not answer", slog.String("endpoint", m.cfg.Endpoint), slog.Any("err", err))
+	if err = m.trouble(err); !was {
+		d.tellTrouble(m, err)
 		return
 	}
+	m.told = ""
 	d.log.Warn("a docker daemon is out of reach", slog.String("endpoint", m.cfg.Endpoint), slog.Any("err", err))
 	for _, t := range d.tasks {
 		if t.daemon == m && !t.state.Terminal() {

@@ -243,10 +243,23 @@ func (d *Driver) make(ctx context.Context, l launch) (string, error) {
 	if err != nil {
 		return id, err
 	}
+	if err := l.join(ctx, id); err != nil {
+		return id, err
+	}
 	if err := d.fill(ctx, l, id); err != nil {
 		return id, err
 	}
 	return id, files.send(ctx, l, id)
+}
+
+// join joins a container to the networks that it was not made with: daemons take one at that time.
+func (l launch) join(ctx context.Context, id string) error {
+	for _, name := range l.create.further {
+		if _, err := l.daemon.api.NetworkConnect(ctx, name, client.NetworkConnectOptions{Container: id}); err != nil {
+			return failure4xx(app.TaskFailed, "join network "+name+" of host "+l.host.Name, err)
+		}
+	}
+	return nil
 }
 
 // fill puts into a container what its task finds there whatever it fetches.

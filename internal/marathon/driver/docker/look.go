@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,13 +190,19 @@ func (d *Driver) runs(m *daemon, rec record, c container.InspectResponse) {
 	}
 }
 
-// addresses are those of a container that has a network of its own.
+// addresses are those of a container that has a network of its own: at the network it was made with, then at the others by
+// their names.
 func addresses(c container.InspectResponse) []app.IPAddress {
 	var all []app.IPAddress
 	if c.NetworkSettings == nil || c.HostConfig.NetworkMode.IsHost() {
 		return nil
 	}
-	for _, n := range c.NetworkSettings.Networks {
+	names := slices.Sorted(maps.Keys(c.NetworkSettings.Networks))
+	if i := slices.Index(names, c.HostConfig.NetworkMode.NetworkName()); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, c.HostConfig.NetworkMode.NetworkName())
+	}
+	for _, name := range names {
+		n := c.NetworkSettings.Networks[name]
 		if n.IPAddress.IsValid() {
 			all = append(all, app.IPAddress{IPAddress: n.IPAddress.String(), Protocol: "IPv4"})
 		}
