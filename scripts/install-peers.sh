@@ -6,7 +6,8 @@
 #   install-peers.sh tests                          all that make test asks
 #
 # etcd-server, patroni and prometheus (with promtool) are what the tests of compatibility ask, docker (its daemon, which is
-# not started, and what makes images without a registry) those of the docker driver. patroni4, check-patroni and
+# not started, and what makes images without a registry) those of the docker driver, zookeeper those of the mesos driver.
+# patroni4, check-patroni and
 # vip-manager2 are not in every Debian: their packages are taken from a newer one, $PGBATON_NEWER or trixie, and unpacked
 # beside the system below $PGBATON_PEERS, /var/cache/pgbaton by default, with a program of that name in its bin.
 set -euo pipefail
@@ -25,8 +26,9 @@ have() {
 	check-patroni) "$beside/bin/check-patroni" --version >/dev/null 2>&1 ;;
 	docker) have_all dockerd containerd runc docker iptables busybox debootstrap ip ;;
 	vip-manager2) [ -x "$beside/bin/vip-manager2" ] ;;
+	zookeeper) command -v java >/dev/null && [ -e /usr/share/java/zookeeper.jar ] ;;
 	*)
-		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl, etcd-server, patroni, patroni4, check-patroni, vip-manager2, prometheus or docker" >&2
+		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl, etcd-server, patroni, patroni4, check-patroni, vip-manager2, prometheus, docker or zookeeper" >&2
 		exit 2
 		;;
 	esac
@@ -56,6 +58,7 @@ packages() {
 	patroni4) have patroni || echo patroni python3-etcd ;;
 	check-patroni) echo python3-nagiosplugin python3-requests python3-attr python3-click ;;
 	vip-manager2) ;;
+	zookeeper) echo zookeeper default-jre-headless ;;
 	docker) echo docker.io containerd runc iptables busybox-static debootstrap iproute2 ;;
 	*) echo "$1" ;;
 	esac
@@ -106,7 +109,7 @@ newer_sources() {
 	done
 }
 
-[ "$*" = tests ] && set -- postgresql haproxy etcdctl etcd-server patroni patroni4 check-patroni vip-manager2 prometheus docker
+[ "$*" = tests ] && set -- postgresql haproxy etcdctl etcd-server patroni patroni4 check-patroni vip-manager2 prometheus docker zookeeper
 missing=() newcomers=()
 for name in "$@"; do
 	have "$name" && continue

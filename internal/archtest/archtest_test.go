@@ -24,7 +24,7 @@ func floors() [][]string {
 		1: {"ha", "quorum", "slots", "route", "health", "marathon/deploy", "marathon/place"},
 		2: {
 			"kv", "kv/etcd3", "kv/memory", "kv/embedded", "dcs", "postgres", "process", "guard", "watchdog", "callback", "service", "client", "tlsfiles", "psql", "haproxy", "config", "clock", "logs",
-			"marathon/store", "marathon/lead", "marathon/driver", "marathon/driver/local", "marathon/driver/docker", "marathon/driver/sandbox", "marathon/driver/mesos", "marathon/driver/mesos/session",
+			"marathon/store", "marathon/lead", "marathon/driver", "marathon/driver/local", "marathon/driver/docker", "marathon/driver/sandbox", "marathon/driver/mesos", "marathon/driver/mesos/session", "marathon/driver/mesos/zookeeper",
 		},
 		3: {"agent", "api", "ctl", "configure", "proxy", "marathon/run", "marathon/api", "up", "supervise"},
 	}
@@ -83,6 +83,7 @@ func modules() map[string]string {
 		"github.com/docker/cli":          "logins to registries as docker login keeps them, programs that know passwords included",
 		"github.com/distribution":        "which registry an image is of",
 		"github.com/docker/go-units":     "amounts as people write them for docker run",
+		"github.com/go-zookeeper/zk":     "asks a ZooKeeper which Mesos master leads",
 	}
 }
 
