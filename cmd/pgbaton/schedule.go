@@ -101,7 +101,7 @@ func (p *schedulerPlan) apiConfig(l net.Listener, s *run.Scheduler) api.Config {
 // backend is what the API serves of a scheduler.
 func backend(s *run.Scheduler) api.Backend {
 	b := api.Backend{
-		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Drains: s, Volumes: s, Groups: s, Loaded: s.Loaded,
+		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Drains: s, Volumes: s, Waits: s, Groups: s, Loaded: s.Loaded,
 	}
 	if s.Switchable() {
 		b.Hosts = s

@@ -19,6 +19,7 @@ type Backend struct {
 	Hosts      Hosts // nil where the driver's hosts have no power switch
 	Drains     Drains
 	Volumes    Volumes
+	Waits      Waits
 	Groups     Groups // nil: groups have nothing of their own
 	// Loaded reports whether the scheduler has read its state; nil: it always has. Until then nothing it could say is true.
 	Loaded func() bool
@@ -122,6 +123,12 @@ type Drains interface {
 	Drain(ctx context.Context, host string, on bool, cause string) error
 	// Draining are the hosts that are drained, each with the cause.
 	Draining() map[string]string
+}
+
+// Waits are what the scheduler would do and does not do now.
+type Waits interface {
+	// Waits are sorted by app; what is about an app comes before its instances.
+	Waits() []app.Wait
 }
 
 // Volumes are the volumes on offered hosts that belong to nothing the scheduler knows.

@@ -204,6 +204,11 @@ func (s *Server) ownEndpoint(collection string, path []string) (endpoint, error)
 			return nil, missing("volumes")
 		}
 		return endpoint{http.MethodGet: s.volumes}, nil
+	case collection == "waits" && len(path) == 0:
+		if s.Waits == nil {
+			return nil, missing("reasons for waiting")
+		}
+		return endpoint{http.MethodGet: s.waits}, nil
 	case collection == "clusters" || collection == "gate" && len(path) > 0:
 		if s.Clusters == nil {
 			return nil, missing("PostgreSQL clusters")
@@ -282,7 +287,7 @@ func missing(what string) error { return refuse(http.StatusNotFound, "this sched
 
 func notServed(path []string) error {
 	return refuse(http.StatusNotFound, "/%s is not served here; there are /v2/apps, /v2/groups, /v2/tasks, /v2/deployments, "+
-		"/v2/queue, /v2/events, /v2/info, /v2/leader, /pg/v1/clusters, /pg/v1/hosts, /pg/v1/volumes, /ping and /metrics", strings.Join(path, "/"))
+		"/v2/queue, /v2/events, /v2/info, /v2/leader, /pg/v1/clusters, /pg/v1/hosts, /pg/v1/volumes, /pg/v1/waits, /ping and /metrics", strings.Join(path, "/"))
 }
 
 // methodError says that a path is there but not for this method (405).

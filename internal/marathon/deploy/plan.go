@@ -20,11 +20,7 @@ type Plan struct {
 }
 
 // Wait is something that is wanted and not done now.
-type Wait struct {
-	App      app.ID
-	Instance app.InstanceID // empty when it is about the app
-	Why      string
-}
+type Wait = app.Wait
 
 // Action is one thing to do.
 //

@@ -43,6 +43,7 @@ func postgresClusters(s *session) {
 	s.get("/pg/v1/clusters/none").is(http.StatusNotFound).says("App '/none' does not exist")
 	s.get("/pg/v1/clusters").has("clusters.1", "null")
 	s.get("/pg/v1/volumes").is(http.StatusOK).has("stray", "[]")
+	s.get("/pg/v1/waits").is(http.StatusOK).has("waits", "[]")
 }
 
 // api.md §5, extensions: a switchover to a named member, and to one that is none.

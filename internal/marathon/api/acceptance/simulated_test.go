@@ -53,7 +53,7 @@ func platform(t *testing.T) (p acceptance.Platform, end func()) {
 	db, conn := root.Client(), fleet.Open()
 	s := run.New(run.Config{Dial: fleet.Dial, Secrets: secrets}, store.New(db, prefix), conn, fleet.Members(), log)
 	server := api.New(api.Config{Address: "127.0.0.1:8080", Version: "test", FrameworkID: s.FrameworkID}, api.Backend{
-		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s, Groups: s, Loaded: s.Loaded,
+		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s, Waits: s, Groups: s, Loaded: s.Loaded,
 	}, log)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	l := listenPipes()
