@@ -18,8 +18,11 @@ import (
 
 // openDriver opens the machines for one term.
 func (p *schedulerPlan) openDriver(ctx context.Context) (driver.Driver, error) {
-	if p.driver == driverDocker {
+	switch p.driver {
+	case driverDocker:
 		return p.openDocker() //nolint:contextcheck // it follows the daemons for as long as the driver lives
+	case driverMesos:
+		return p.openMesos()
 	}
 	state, err := p.holdState(ctx)
 	if err != nil {
@@ -118,7 +121,7 @@ func (p *schedulerPlan) openDocker() (driver.Driver, error) {
 	return d, nil
 }
 
-// hostCount is how many hosts the driver has, by its configuration.
+// hostCount is how many hosts the driver has, by its configuration. Nobody knows how many agents a Mesos cluster is to have.
 func (p *schedulerPlan) hostCount() int {
 	if p.driver == driverLocal {
 		return len(p.local.Hosts)

@@ -10,15 +10,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgbaton/pgbaton/examples/mesos"
+	examples "github.com/pgbaton/pgbaton/examples/mesos"
 	"github.com/pgbaton/pgbaton/internal/config"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/docker"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/local"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos"
 	"github.com/pgbaton/pgbaton/internal/secret"
 	"github.com/pgbaton/pgbaton/internal/up"
 )
@@ -35,6 +37,7 @@ type schedulerOptions struct {
 	hostPaths                 []string
 	concurrent                int
 	verbose                   bool
+	mesos                     mesosOptions
 }
 
 func schedulerCommand() *cobra.Command {
@@ -48,23 +51,25 @@ func schedulerFlags(o *schedulerOptions) *cobra.Command {
 		Use:   "scheduler",
 		Short: "Run apps through Marathon's API, and look after the databases among them",
 		Long: `Serves Marathon's API and keeps the apps running that are posted to it, as processes of this
-machine (--driver local) or as containers (--driver docker). Its state is in etcd: any number
-of schedulers may stand by, one of them leads. Tasks go on when a scheduler ends, however it
-ends; the next one finds them again.
+machine (--driver local), as containers (--driver docker) or on a Mesos cluster (--driver mesos).
+Its state is in etcd: any number of schedulers may stand by, one of them leads. Tasks go on when
+a scheduler ends, however it ends; the next one finds them again.
 
 etcd is found as by the other commands: --dcs, else the configuration file of -c, else
 PATRONI_ETCD3_HOSTS and its kin. Users of the API are asked for a login where one is given, in
 a file by --http-credentials or in PGBATON_HTTP_CREDENTIALS, as user:password. Docker is found
-as by its own programs: DOCKER_HOST and DOCKER_CERT_PATH, or for each host in the file of --hosts.`,
+as by its own programs: DOCKER_HOST and DOCKER_CERT_PATH, or for each host in the file of --hosts.
+Mesos is found by --master: its masters, or the ZooKeeper that they share.`,
 		Example: `  pgbaton scheduler --dcs 10.0.0.1:2379,10.0.0.2:2379 --listen 10.0.0.1:8080
   pgbaton scheduler --driver docker --dcs 10.0.0.1:2379 --listen 0.0.0.0:8080 --advertise 10.0.0.1:8080
+  pgbaton scheduler --driver mesos --master zk://10.0.0.1:2181,10.0.0.2:2181/mesos --mesos-role database --dcs 10.0.0.1:2379
   pgbaton scheduler --dcs 127.0.0.1:2379 --hosts hosts.yml --images 'worker:*=/opt/worker --verbose'
   pgbaton scheduler -c postgres0.yml --secrets /etc/pgbaton/secrets --http-credentials /etc/pgbaton/login`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runScheduler(cmd.Context(), cmd.OutOrStdout(), *o) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.driver, "driver", driverLocal, "where tasks run: local (processes of this machine) or docker")
+	f.StringVar(&o.driver, "driver", driverLocal, "where tasks run: local (processes of this machine), docker or mesos")
 	f.StringVarP(&o.configFile, "config-file", "c", "", "configuration file that says how etcd is reached; that of an agent will do")
 	f.StringVar(&o.dcs, "dcs", "", "etcd instead: HOST:PORT[,HOST:PORT…]")
 	f.StringVar(&o.prefix, "prefix", "/pgbaton/marathon/", "where in etcd the state is kept; schedulers of one prefix are one")
@@ -82,13 +87,14 @@ as by its own programs: DOCKER_HOST and DOCKER_CERT_PATH, or for each host in th
 	f.StringVar(&o.credentials, "http-credentials", "", "file with user:password that the API asks for")
 	f.StringArrayVar(&o.origins, "access-control-allow-origin", nil, "page whose scripts may use the API (or *); may be repeated")
 	f.IntVar(&o.concurrent, "max-concurrent-requests", 0, "requests the API works on at once; more are told to come again (default no limit)")
+	o.mesos.flags(c)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "also log what the parts do")
-	for name, extensions := range map[string][]string{"config-file": {"yml", "yaml"}, "hosts": {"yml", "yaml"}, "config": {"yml", "yaml"}} {
+	for name, extensions := range map[string][]string{"config-file": {"yml", "yaml"}, "hosts": {"yml", "yaml"}, "config": {"yml", "yaml"}, "mesos-ca": {"pem", "crt"}, "mesos-cert": {"pem", "crt"}, "mesos-key": {"pem", "key"}} {
 		c.MarkFlagFilename(name, extensions...) //nolint:errcheck // the flag is there
 	}
 	//nolint:errcheck // the flag is there
 	c.RegisterFlagCompletionFunc("driver", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return []string{driverLocal, driverDocker}, cobra.ShellCompDirectiveNoFileComp
+		return drivers(), cobra.ShellCompDirectiveNoFileComp
 	})
 	return c
 }
@@ -100,6 +106,8 @@ const (
 	driverMesos  = "mesos"
 )
 
+func drivers() []string { return []string{driverLocal, driverDocker, driverMesos} }
+
 // schedulerPlan is what the options mean, checked before anything is opened.
 type schedulerPlan struct {
 	schedulerOptions
@@ -109,6 +117,7 @@ type schedulerPlan struct {
 	login     login
 	local     local.Config // of the local driver
 	docker    docker.Config
+	mesos     mesos.Config
 	agentText []byte // the configuration file of its agents
 	level     *slog.LevelVar
 	log       *slog.Logger
@@ -137,30 +146,36 @@ func (o schedulerOptions) plan(ctx context.Context, out io.Writer, env map[strin
 			return p, err
 		}
 	}
-	if o.driver == driverLocal {
-		return p, p.readLocal(ctx, env)
+	switch o.driver {
+	case driverDocker:
+		return p, p.readDocker(env)
+	case driverMesos:
+		return p, p.readMesos(env)
 	}
-	return p, p.readDocker(env)
+	return p, p.readLocal(ctx, env)
 }
 
+// checkDriver refuses options of another driver: whoever gives one expects it to mean something.
 func (p *schedulerPlan) checkDriver() error {
-	switch p.driver {
-	case driverLocal:
-		if p.dockerConfig != "" {
-			return errors.New("--docker-config belongs to the docker driver: leave it out, or choose --driver docker")
-		}
-		return nil
-	case driverDocker:
-		for name, value := range map[string]string{"config": p.agents, "images": strings.Join(p.images, ""), "host-path": strings.Join(p.hostPaths, "")} {
-			if value != "" {
-				return fmt.Errorf("--%s belongs to the local driver: leave it out, or choose --driver local", name)
-			}
-		}
-		return nil
-	case driverMesos:
-		return errors.New("--driver mesos is not there yet: choose local or docker")
+	if !slices.Contains(drivers(), p.driver) {
+		return fmt.Errorf("--driver %q is none of local, docker and mesos", p.driver)
 	}
-	return fmt.Errorf("--driver %q is none of local and docker", p.driver)
+	for _, o := range []struct {
+		name, value string
+		drivers     []string
+	}{
+		{"config", p.agents, []string{driverLocal}},
+		{"images", strings.Join(p.images, ""), []string{driverLocal}},
+		{"host-path", strings.Join(p.hostPaths, ""), []string{driverLocal}},
+		{"docker-config", p.dockerConfig, []string{driverDocker}},
+		{"hosts", p.hosts, []string{driverLocal, driverDocker}},
+		{p.schedulerOptions.mesos.given(), p.schedulerOptions.mesos.given(), []string{driverMesos}},
+	} {
+		if o.value != "" && !slices.Contains(o.drivers, p.driver) {
+			return fmt.Errorf("--%s belongs to the %s driver: leave it out, or choose --driver %s", o.name, strings.Join(o.drivers, " or "), o.drivers[0])
+		}
+	}
+	return nil
 }
 
 func (p *schedulerPlan) checkAddresses() error {
@@ -286,7 +301,7 @@ func (p *schedulerPlan) readLocal(ctx context.Context, env map[string]string) er
 	if p.local.Env, err = taskEnvironment(p.taskEnvs, env); err != nil {
 		return err
 	}
-	if p.agentText, err = fileOr(p.agents, mesos.Config); err != nil {
+	if p.agentText, err = fileOr(p.agents, examples.Config); err != nil {
 		return fmt.Errorf("--config: %w", err)
 	}
 	if p.local.Credential, err = p.credential(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/place"
 )
@@ -48,8 +49,20 @@ func TestWhatTheSchedulerRefuses(t *testing.T) {
 		"no etcd":               {nil, nil, "where etcd is was not said"},
 		"etcd without port":     {nil, []string{"--dcs", "host1,host2:2379"}, `--dcs: "host1" is no host:port`},
 		"no such configuration": {nil, []string{"-c", "/nowhere.yml"}, "--config-file"},
-		"mesos":                 {nil, []string{"--driver", "mesos", "--dcs", "a:1"}, "not there yet"},
-		"unknown driver":        {nil, []string{"--driver", "podman", "--dcs", "a:1"}, `--driver "podman" is none of local and docker`},
+		"no mesos":              {nil, []string{"--driver", "mesos", "--dcs", "a:1"}, "where Mesos is was not said"},
+		"mesos option":          {nil, []string{"--master", "a:5050", "--dcs", "a:1"}, "--master belongs to the mesos driver"},
+		"gpus of mesos":         {nil, []string{"--driver", "docker", "--gpus", "--dcs", "a:1"}, "--gpus belongs to the mesos driver"},
+		"hosts of mesos":        {nil, []string{"--driver", "mesos", "--hosts", "x", "--dcs", "a:1"}, "--hosts belongs to the local or docker driver"},
+		"master without port":   {nil, []string{"--driver", "mesos", "--master", "http://a", "--dcs", "a:1"}, `"http://a" is no address of a master`},
+		"master with a path":    {nil, []string{"--driver", "mesos", "--master", "http://a:5050/mesos", "--dcs", "a:1"}, "is no address of a master"},
+		"master with a login":   {nil, []string{"--driver", "mesos", "--master", "http://me:hush@a:5050", "--dcs", "a:1"}, "--mesos-principal"},
+		"ensemble without path": {nil, []string{"--driver", "mesos", "--master", "zk://me:hush@a:2181", "--dcs", "a:1"}, "--master: the path of the masters is missing"},
+		"nobody's secret":       {nil, []string{"--driver", "mesos", "--master", "a:5050", "--mesos-secret-file", "x", "--dcs", "a:1"}, "--mesos-principal"},
+		"no secret of mesos":    {nil, []string{"--driver", "mesos", "--master", "a:5050", "--mesos-principal", "p", "--mesos-secret-file", "/nowhere", "--dcs", "a:1"}, "--mesos-secret-file: open /nowhere"},
+		"nobody's key":          {nil, []string{"--driver", "mesos", "--master", "a:5050", "--mesos-key", "x", "--dcs", "a:1"}, "--mesos-key needs"},
+		"no authorities":        {nil, []string{"--driver", "mesos", "--master", "a:5050", "--mesos-ca", "/nowhere.pem", "--dcs", "a:1"}, "certificates for Mesos"},
+		"short failover":        {nil, []string{"--driver", "mesos", "--master", "a:5050", "--failover-timeout", "10s", "--dcs", "a:1"}, "too short"},
+		"unknown driver":        {nil, []string{"--driver", "podman", "--dcs", "a:1"}, `--driver "podman" is none of local, docker and mesos`},
 		"docker option":         {nil, []string{"--dcs", "a:1", "--docker-config", "x"}, "--docker-config belongs to the docker driver"},
 		"no logins":             {nil, []string{"--driver", "docker", "--dcs", "a:1", "--docker-config", "/nowhere/config.json"}, "--docker-config: stat /nowhere"},
 		"local option":          {nil, []string{"--driver", "docker", "--dcs", "a:1", "--images", "x=y"}, "--images belongs to the local driver"},
@@ -82,6 +95,32 @@ func TestWhatTheSchedulerRefuses(t *testing.T) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestWhatTheSchedulerUnderstandsOfMesos says how a cluster is found and how it is told who comes.
+func TestWhatTheSchedulerUnderstandsOfMesos(t *testing.T) {
+	word := file(t, "secret", "hu:sh\n")
+	p, err := schedulerArgs(t, map[string]string{"PASS": "on"}, "--driver", "mesos", "--master", "http://a:5050, b:5051,[::1]:5052/", "--dcs", "a:1",
+		"--mesos-role", "db", "--mesos-principal", "me", "--mesos-secret-file", word, "--gpus", "--task-env", "PASS", "--listen", "0.0.0.0:8080", "--advertise", "sched:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := p.mesos
+	if strings.Join(m.Masters, " ") != "a:5050 b:5051 [::1]:5052" || m.Find != nil || m.TLS != nil || p.masters() != "a:5050, b:5051, [::1]:5052" {
+		t.Errorf("the masters are %v", m.Masters)
+	}
+	if m.Role != "db" || m.Principal != "me" || m.Secret.Reveal() != "hu:sh" || !m.GPUs || m.FailoverTimeout != 7*24*time.Hour || m.Env["PASS"] != "on" ||
+		m.Hostname != "sched" || m.WebUI != "http://sched:8080" {
+		t.Errorf("the framework is %+v", m)
+	}
+	p, err = schedulerArgs(t, nil, "--driver", "mesos", "--master", "zk://me:hush@a:2181,b/mesos", "--dcs", "a:1")
+	if err != nil || p.mesos.Find == nil || p.mesos.TLS != nil || p.masters() != "zk://a:2181,b:2181/mesos" {
+		t.Errorf("by ZooKeeper: %s, %v", p.masters(), err)
+	}
+	p, err = schedulerArgs(t, nil, "--driver", "mesos", "--master", "https://a:5050", "--dcs", "a:1")
+	if err != nil || p.mesos.TLS == nil {
+		t.Errorf("encrypted: %v, %v", p.mesos.TLS, err)
 	}
 }
 

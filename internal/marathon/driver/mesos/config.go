@@ -27,6 +27,8 @@ type Config struct {
 	Hostname  string // of this scheduler, the machine's own name by default
 	WebUI     string // URL that Mesos' pages link to
 	GPUs      bool   // also use agents with GPUs
+	// Env is given to every task below its own variables. Who may ask Mesos about a task reads it there.
+	Env map[string]string
 	// FailoverTimeout is how long the framework may be away before Mesos kills its tasks; a week by default.
 	FailoverTimeout time.Duration
 	// Idle is how long after the last question for offers they are given back; 30 s by default.

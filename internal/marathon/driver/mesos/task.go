@@ -106,7 +106,7 @@ func (d *Driver) taskInfo(s driver.Spec, resources []wire.Resource) wire.TaskInf
 	a := s.App
 	info := wire.TaskInfo{
 		Name: discoveryName(a.ID), TaskID: wire.ID{Value: string(s.Task)}, AgentID: wire.ID{Value: s.Offer}, Resources: resources,
-		Command: command(s, d.cfg.User), Container: container(s), HealthCheck: healthCheck(a), Discovery: discovery(s), Labels: labels(a.Labels),
+		Command: command(s, d.cfg), Container: container(s), HealthCheck: healthCheck(a), Discovery: discovery(s), Labels: labels(a.Labels),
 	}
 	if a.TaskKillGracePeriodSeconds != nil {
 		info.KillPolicy = &wire.KillPolicy{GracePeriod: &wire.Duration{Nanoseconds: int64(time.Duration(*a.TaskKillGracePeriodSeconds) * time.Second)}}
@@ -133,10 +133,10 @@ func labels(l app.Labels) *wire.Labels {
 }
 
 // command: a shell command, or arguments for the image's own, or neither.
-func command(s driver.Spec, user string) *wire.Command {
+func command(s driver.Spec, cfg Config) *wire.Command {
 	c := &wire.Command{Shell: s.App.Cmd != "", Value: s.App.Cmd, User: s.App.User}
 	if c.User == "" && s.Image() == "" {
-		c.User = user
+		c.User = cfg.User
 	}
 	if s.App.Cmd == "" {
 		c.Arguments = s.App.Args
@@ -145,8 +145,11 @@ func command(s driver.Spec, user string) *wire.Command {
 		}
 	}
 	var variables []wire.Variable
-	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		variables = append(variables, wire.Variable{Name: name, Value: s.Env[name]})
+	env := map[string]string{}
+	maps.Copy(env, cfg.Env)
+	maps.Copy(env, s.Env)
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		variables = append(variables, wire.Variable{Name: name, Value: env[name]})
 	}
 	c.Environment = &wire.Environment{Variables: variables}
 	for _, f := range s.App.Fetch {
