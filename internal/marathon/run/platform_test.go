@@ -235,7 +235,11 @@ func (m *machines) Ack(ctx context.Context, s driver.Status) error {
 	return nil
 }
 
-func (m *machines) Events() <-chan driver.Event { return m.out }
+func (m *machines) Events() <-chan driver.Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.out
+}
 
 func (m *machines) Close() error { return nil }
 

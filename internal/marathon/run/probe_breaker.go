@@ -11,10 +11,10 @@ func (l *loop) noteBreaker(next deploy.Breaker) {
 	switch {
 	case before.Open.IsZero() && !next.Open.IsZero():
 		l.s.numbers.trips.Add(1)
-		l.tell(Event{Kind: EventBreaker, Text: "most tasks do not answer the scheduler, on several hosts or everywhere, so it is rather the scheduler that is cut off; no task is ended for not answering until they do"})
+		l.tell(Event{Kind: EventBreaker, Text: "most tasks do not answer, on several hosts or everywhere: the scheduler seems to be cut off, and ends none for not answering until they do"})
 	case !before.Open.IsZero() && next.Open.IsZero():
 		l.pardon()
-		l.tell(Event{Kind: EventBreaker, Text: "enough tasks answer the scheduler again; one that still does not is ended once it has failed anew as often as its definition allows"})
+		l.tell(Event{Kind: EventBreaker, Text: "enough tasks answer again; one that still does not is ended when it has failed anew as often as its definition allows"})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
 )
 
 // everywhere lets something listen at the addresses of all tasks; nil is a network that carries nothing.
@@ -90,7 +91,7 @@ func TestSchedulerThatIsCutOffKillsNothing(t *testing.T) {
 		}
 		cancel()
 		w.pass(0)
-		if len(said) != 2 || !strings.Contains(said[0], "is cut off") || !strings.Contains(said[1], "answer the scheduler again") {
+		if len(said) != 2 || !strings.Contains(said[0], "cut off") || !strings.Contains(said[1], "answer again") {
 			t.Errorf("it said %q", said)
 		}
 	})
@@ -156,4 +157,33 @@ func TestFewAreKilledAtOnce(t *testing.T) {
 			t.Errorf("%d killed after two minutes", n)
 		}
 	})
+}
+
+// TestWhatAFailedCheckMeans says: of several reasons to end a task the one counts that the scheduler's network cannot be to
+// blame for.
+func TestWhatAFailedCheckMeans(t *testing.T) {
+	http := app.HealthCheck{Protocol: app.ProtocolHTTP, MaxConsecutiveFailures: 1}
+	beside := app.HealthCheck{Protocol: app.ProtocolCommand, MaxConsecutiveFailures: 1}
+	failed := app.HealthResult{ConsecutiveFailures: 2, LastFailure: 1, LastFailureCause: "no"}
+	gone := time.Now()
+	for name, test := range map[string]struct {
+		checks      []app.HealthCheck
+		quiet       []time.Time
+		own, silent bool
+	}{
+		"an answer":                  {[]app.HealthCheck{http}, []time.Time{{}}, true, false},
+		"no answer":                  {[]app.HealthCheck{http}, []time.Time{gone}, true, true},
+		"no answer, and an answer":   {[]app.HealthCheck{http, http}, []time.Time{gone, {}}, true, false},
+		"an answer, and no answer":   {[]app.HealthCheck{http, http}, []time.Time{{}, gone}, true, false},
+		"no answer, and one beside":  {[]app.HealthCheck{http, beside}, []time.Time{gone, {}}, false, false},
+		"one beside, and no answer":  {[]app.HealthCheck{beside, http}, []time.Time{{}, gone}, false, false},
+		"no answer to both of them":  {[]app.HealthCheck{http, http}, []time.Time{gone, gone}, true, true},
+		"one beside, and a database": {[]app.HealthCheck{beside, beside}, []time.Time{{}, {}}, false, false},
+	} {
+		p := &probes{checks: test.checks, quiet: test.quiet, probed: []bool{true, true}, tallies: []app.HealthResult{failed, failed}}
+		h := p.health(deploy.Instance{Postgres: strings.HasSuffix(name, "database")})
+		if h.Kill == "" || h.Own != test.own || h.Quiet.IsZero() == test.silent {
+			t.Errorf("%s: %+v", name, h)
+		}
+	}
 }
