@@ -3,6 +3,7 @@ package docker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"slices"
@@ -50,6 +51,7 @@ func TestBehaviour(t *testing.T) {
 		"files that cannot be had":                             filesNotToBeHad,
 		"a kill while files are fetched":                       killedWhileFetching,
 		"over TCP, with and without TLS":                       overTCP,
+		"a gpu that the daemon does not know":                  strangeGPU,
 		"several networks":                                     severalNetworks,
 		"images behind a login":                                privateImages,
 	} {
@@ -211,19 +213,13 @@ func parametersReach(t *testing.T, r *trial) {
 }
 
 func refusals(t *testing.T, r *trial) {
-	parameter := func(key, value string) app.App {
-		return app.App{Cmd: "true", Container: &app.Container{Docker: &app.Docker{Parameters: []app.Parameter{{Key: key, Value: value}}}}}
+	odd := r.spec(1, app.App{Cmd: "true", Container: &app.Container{Docker: &app.Docker{Parameters: []app.Parameter{{Key: "frobnicate"}}}}})
+	if err := r.Launch(t.Context(), odd); !errors.Is(err, driver.ErrRefused) || !strings.Contains(err.Error(), `"frobnicate" is not known`) {
+		t.Errorf("a parameter nobody knows: %v", err)
 	}
-	for word, a := range map[string]app.App{
-		`"frobnicate" is not known`: parameter("frobnicate", "1"), "use portMappings": parameter("publish", "80:80"), "found again by": {},
-		"use networks": parameter("net", "host"), "is not a number": parameter("pids-limit", "many"), "neither true nor false": parameter("init", "perhaps"),
-	} {
-		if word == "found again by" {
-			a, word = parameter("name", "mine"), "by their names"
-		}
-		if err := r.Launch(t.Context(), r.spec(1, a)); err == nil || !strings.Contains(err.Error(), word) {
-			t.Errorf("got %v, want a refusal with %q", err, word)
-		}
+	executor := r.spec(1, app.App{Executor: "/opt/executor"})
+	if err := r.Launch(t.Context(), executor); !errors.Is(err, driver.ErrRefused) || !strings.Contains(err.Error(), "program for Mesos' agents") {
+		t.Errorf("an executor: %v", err)
 	}
 	bare := r.spec(1, app.App{Cmd: "true"})
 	bare.App.Container = nil
@@ -447,6 +443,18 @@ func keptForRole(t *testing.T, r *trial) {
 	}
 	s := r.launch(r.spec(1, app.App{Cmd: "exit 0"}))
 	r.await(s, app.TaskFinished)
+}
+
+// This machine's daemon has no runtime for GPUs, so it has to say so.
+func strangeGPU(_ *testing.T, r *trial) {
+	r.cfg.Daemons[0].Hosts[0].GPUs = []GPU{{ID: "GPU-1"}}
+	r.reopen()
+	s := r.spec(1, app.App{Cmd: "true", GPUs: 1})
+	s.Resources.GPUs = 1
+	r.launch(s)
+	if got := r.await(s, app.TaskFailed); !strings.Contains(got.Message, "device driver") {
+		r.t.Errorf("message: %q", got.Message)
+	}
 }
 
 func twoSchedulers(t *testing.T, r *trial) {

@@ -57,6 +57,11 @@ func (d *Driver) translate(l launch, rec record) (settings, error) {
 	if d.cfg.CPUQuota {
 		s.host.NanoCPUs = int64(l.spec.Resources.CPUs * nano)
 	}
+	limit(&s, a.ResourceLimits)
+	if err := share(&s, a.Container.LinuxInfo); err != nil {
+		return s, err
+	}
+	s.config.Tty = a.TTY != nil && *a.TTY
 	s.host.ExtraHosts = d.names()
 	gpus(&s, l.gpus)
 	if err := connect(&s, l); err != nil {
@@ -70,6 +75,45 @@ func (d *Driver) translate(l launch, rec record) (settings, error) {
 	labels, err := rec.labels(d.framework, s.config.Labels)
 	s.config.Labels = labels
 	return s, err
+}
+
+// limit lets a task have more than it was promised, up to its own limits.
+func limit(s *settings, l *app.ResourceLimits) {
+	if l == nil {
+		return
+	}
+	if l.CPUs != nil {
+		s.host.NanoCPUs = int64(l.CPUs.Amount * nano) // 0 when there is no limit
+	}
+	if l.Mem != nil {
+		s.host.MemoryReservation = s.host.Memory
+		if s.host.Memory = 0; !l.Mem.Unlimited {
+			s.host.Memory = max(int64(l.Mem.Amount*mebibyte), leastMemory)
+		}
+	}
+}
+
+// share is what a container of type MESOS says about its kernel.
+func share(s *settings, l *app.LinuxInfo) error {
+	if l == nil {
+		return nil
+	}
+	if c := l.Seccomp; c != nil {
+		if c.ProfileName != "" {
+			return fmt.Errorf("the seccomp profile %q is a file of Mesos' agents: give it as parameter security-opt", c.ProfileName)
+		}
+		s.host.SecurityOpt = append(s.host.SecurityOpt, "seccomp=unconfined")
+	}
+	if c := l.IPCInfo; c != nil {
+		s.host.IpcMode = container.IPCModePrivate
+		if c.Mode == "SHARE_PARENT" {
+			s.host.IpcMode = container.IPCModeHost
+		}
+		if c.ShmSize != nil {
+			s.host.ShmSize = int64(*c.ShmSize) * mebibyte
+		}
+	}
+	return nil
 }
 
 // command follows Mesos: a command replaces the image's program by a shell, arguments go to the image's program.

@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker/cli/opts"
 	"github.com/docker/go-units"
+	"github.com/moby/moby/api/types/blkiodev"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
@@ -44,6 +46,10 @@ func platforms() map[string]string {
 		"publish": "use portMappings", "p": "use portMappings", "publish-all": "use portMappings", "P": "use portMappings",
 		"network": "use networks", "net": "use networks",
 		"memory": "use mem", "m": "use mem", "cpu-shares": "use cpus", "c": "use cpus", "gpus": "use gpus",
+		"health-cmd": "use healthChecks", "health-interval": "use healthChecks", "health-retries": "use healthChecks",
+		"health-timeout": "use healthChecks", "health-start-period": "use healthChecks", "health-start-interval": "use healthChecks",
+		"attach": "nobody sits at a terminal", "a": "nobody sits at a terminal", "detach-keys": "nobody sits at a terminal",
+		"sig-proxy": "nobody sits at a terminal", "quiet": "nobody sits at a terminal", "q": "nobody sits at a terminal",
 		"env-file": "use env", "label-file": "use labels", "cidfile": "the driver keeps the id", "pull": "use forcePullImage",
 	}
 }
@@ -74,7 +80,7 @@ func listOptions() map[string]option {
 		"add-host":      add(func(s *settings) *[]string { return &s.host.ExtraHosts }),
 		"cap-add":       add(func(s *settings) *[]string { return &s.host.CapAdd }),
 		"cap-drop":      add(func(s *settings) *[]string { return &s.host.CapDrop }),
-		"security-opt":  add(func(s *settings) *[]string { return &s.host.SecurityOpt }),
+		"link":          add(func(s *settings) *[]string { return &s.host.Links }),
 		"group-add":     add(func(s *settings) *[]string { return &s.host.GroupAdd }),
 		"dns-search":    add(func(s *settings) *[]string { return &s.host.DNSSearch }),
 		"dns-option":    add(func(s *settings) *[]string { return &s.host.DNSOptions }),
@@ -86,55 +92,18 @@ func listOptions() map[string]option {
 		"sysctl":        put(func(s *settings) *map[string]string { return &s.host.Sysctls }),
 		"storage-opt":   put(func(s *settings) *map[string]string { return &s.host.StorageOpt }),
 		"dns":           addAddress, "ulimit": addLimit, "device": addDevice, "tmpfs": addMemory, "expose": addPort,
+		"security-opt": addSecurity, "mount": addMount,
+		"device-cgroup-rule": add(func(s *settings) *[]string { return &s.host.DeviceCgroupRules }),
+		"device-read-bps":    throttle(opts.ValidateThrottleBpsDevice, func(s *settings) *[]*blkiodev.ThrottleDevice { return &s.host.BlkioDeviceReadBps }),
+		"device-write-bps":   throttle(opts.ValidateThrottleBpsDevice, func(s *settings) *[]*blkiodev.ThrottleDevice { return &s.host.BlkioDeviceWriteBps }),
+		"device-read-iops":   throttle(opts.ValidateThrottleIOpsDevice, func(s *settings) *[]*blkiodev.ThrottleDevice { return &s.host.BlkioDeviceReadIOps }),
+		"device-write-iops":  throttle(opts.ValidateThrottleIOpsDevice, func(s *settings) *[]*blkiodev.ThrottleDevice { return &s.host.BlkioDeviceWriteIOps }),
+		"blkio-weight-device": func(s *settings, value string) error {
+			weight, err := opts.ValidateWeightDevice(value)
+			s.host.BlkioWeightDevice = append(s.host.BlkioWeightDevice, weight)
+			return err
+		},
 	}
-}
-
-func addAddress(s *settings, value string) error {
-	address, err := netip.ParseAddr(value)
-	s.host.DNS = append(s.host.DNS, address)
-	return err
-}
-
-func addLimit(s *settings, value string) error {
-	limit, err := units.ParseUlimit(value)
-	s.host.Ulimits = append(s.host.Ulimits, limit)
-	return err
-}
-
-// addDevice reads HOST[:CONTAINER[:PERMISSIONS]].
-func addDevice(s *settings, value string) error {
-	parts := strings.SplitN(value, ":", 3)
-	m := container.DeviceMapping{PathOnHost: parts[0], PathInContainer: parts[0], CgroupPermissions: "rwm"}
-	if len(parts) > 1 {
-		m.PathInContainer = parts[1]
-	}
-	if len(parts) > 2 {
-		m.CgroupPermissions = parts[2]
-	}
-	s.host.Devices = append(s.host.Devices, m)
-	return nil
-}
-
-// addMemory reads PATH[:OPTIONS].
-func addMemory(s *settings, value string) error {
-	path, options, _ := strings.Cut(value, ":")
-	if s.host.Tmpfs == nil {
-		s.host.Tmpfs = map[string]string{}
-	}
-	s.host.Tmpfs[path] = options
-	return nil
-}
-
-func addPort(s *settings, value string) error {
-	port, err := network.ParsePort(value)
-	if err != nil {
-		return err
-	}
-	if s.config.ExposedPorts == nil {
-		s.config.ExposedPorts = network.PortSet{}
-	}
-	s.config.ExposedPorts[port] = struct{}{}
-	return nil
 }
 
 // textOptions are taken as they are; the daemon says what is wrong with them.
@@ -166,14 +135,21 @@ func textOptions() map[string]option {
 			s.config.Entrypoint = []string{value}
 			return nil
 		},
-		"ip": setAddress,
+		"ip":  setAddress(func(c *network.EndpointIPAMConfig, a netip.Addr) { c.IPv4Address = a }),
+		"ip6": setAddress(func(c *network.EndpointIPAMConfig, a netip.Addr) { c.IPv6Address = a }),
 	}
 }
 
-func setAddress(s *settings, value string) error {
-	address, err := netip.ParseAddr(value)
-	s.endpoint.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: address}
-	return err
+// setAddress gives a task an address of its own at its first network.
+func setAddress(field func(*network.EndpointIPAMConfig, netip.Addr)) option {
+	return func(s *settings, value string) error {
+		address, err := netip.ParseAddr(value)
+		if s.endpoint.IPAMConfig == nil {
+			s.endpoint.IPAMConfig = &network.EndpointIPAMConfig{}
+		}
+		field(s.endpoint.IPAMConfig, address)
+		return err
+	}
 }
 
 // flagOptions are true where their value is empty, as on a command line.
@@ -198,6 +174,11 @@ func flagOptions() map[string]option {
 		"read-only":        flag(func(s *settings, on bool) { s.host.ReadonlyRootfs = on }),
 		"init":             flag(func(s *settings, on bool) { s.host.Init = &on }),
 		"oom-kill-disable": flag(func(s *settings, on bool) { s.host.OomKillDisable = &on }),
+		"no-healthcheck": flag(func(s *settings, on bool) {
+			if s.config.Healthcheck = nil; on {
+				s.config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
+			}
+		}),
 	}
 }
 
@@ -234,6 +215,8 @@ func numberOptions() map[string]option {
 		"pids-limit":         number(func(s *settings, n int64) { s.host.PidsLimit = &n }),
 		"cpu-period":         number(func(s *settings, n int64) { s.host.CPUPeriod = n }),
 		"cpu-quota":          number(func(s *settings, n int64) { s.host.CPUQuota = n }),
+		"cpu-rt-period":      number(func(s *settings, n int64) { s.host.CPURealtimePeriod = n }),
+		"cpu-rt-runtime":     number(func(s *settings, n int64) { s.host.CPURealtimeRuntime = n }),
 		"oom-score-adj":      number(func(s *settings, n int64) { s.host.OomScoreAdj = int(n) }),
 		"blkio-weight":       number(func(s *settings, n int64) { s.host.BlkioWeight = uint16(min(max(n, 0), 1000)) }), //nolint:gosec // bounded
 		"stop-timeout": number(func(s *settings, n int64) {
