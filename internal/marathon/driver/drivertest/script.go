@@ -11,7 +11,7 @@ const (
 	// Insists does not end when it is asked to.
 	Insists = `trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & while :; do sleep 1; done`
 	// CountsStarts leaves one line for each start in its volume and goes on.
-	CountsStarts = `echo started >>starts; ` + Runs
+	CountsStarts = `echo started >>starts; echo kept >file; ` + Runs
 	// StartedOnce ends well where CountsStarts was started exactly once.
 	StartedOnce = `test "$(grep -c started starts)" = 1`
 	// Keeps leaves a file in its volume.

@@ -10,14 +10,30 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 )
 
-// reserve makes the volume of a task to come, and waits until it is there.
-func (s *session) reserve(spec driver.Spec) {
+// reserve makes the volume of a task to come, and waits until it is there and the host offers something again.
+func (s *session) reserve(spec driver.Spec) driver.Spec {
 	s.t.Helper()
+	spec = s.inVolume(spec)
 	if err := s.Reserve(s.t.Context(), reservation(spec)); err != nil {
 		s.t.Fatalf("reserve: %v", err)
 	}
 	s.volumes[spec.Volume] = spec.Host
 	s.awaitVolume(spec.Volume, spec.Host, true)
+	s.offers()
+	return spec
+}
+
+// inVolume lets the command of a task work in its volume, where that is a part of its folder only.
+func (s *session) inVolume(spec driver.Spec) driver.Spec {
+	folder := s.platform.Folder
+	if folder == "" || spec.App.Container != nil {
+		return spec
+	}
+	spec.App.Container = &app.Container{Type: app.ContainerMesos, Volumes: []app.Volume{
+		{ContainerPath: folder, Mode: "RW", Persistent: &app.PersistentVolume{Type: "root", Size: 8}},
+	}}
+	spec.App.Cmd = "cd " + folder + "; MESOS_SANDBOX=$PWD; " + spec.App.Cmd
+	return spec
 }
 
 func reservation(spec driver.Spec) driver.Reservation {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
@@ -19,29 +19,26 @@ type Driver struct {
 	cfg    Config
 	log    *slog.Logger
 	events *driver.Queue
+	ctx    context.Context //nolint:containedctx // of everything in the background, which nobody calls
+	stop   context.CancelFunc
+	work   sync.WaitGroup
 
-	mu         sync.Mutex
-	session    *session.Session
-	stop       context.CancelFunc // of the session
-	ended      chan struct{}      // closed when the session has
-	offers     map[string]wire.Offer
-	agents     map[string]string // host name → id of the agent, the newest
-	hosts      map[string]string // id of an agent → host name
-	tasks      map[app.TaskID]string
-	volumes    map[string]string // volumes that were seen → host name
-	destroying map[string]string // volumes that are being destroyed → host name
-	operations map[string]reservation
-	leaving    map[string]bool // agents that are to be maintained
-	fences     map[string]bool // questions that mark the end of a reconciliation
-	asked      time.Time       // for offers
-	revived    time.Time
-	suppressed bool
-	feedback   bool // operations may have ids
-}
+	mu        sync.Mutex
+	session   *session.Session // nil while there is none that could come to something
+	framework string           // who we are, empty before the first subscription
+	used      bool             // something was launched or reserved: it is too late to be somebody else
+	failed    error            // why the last session ended for good
+	changed   chan struct{}    // closed and renewed when framework or failed change
+	settled   chan struct{}    // closed when the tasks of this subscription were told
+	feedback  bool             // operations may have ids
 
-// reservation is a volume that was asked for.
-type reservation struct {
-	volume, host string
+	agents  map[string]*agent
+	tasks   map[app.TaskID]*task
+	endings []app.TaskID // of the tasks that have ended, the oldest first
+	volumes map[string]*volume
+	fences  map[string]func() // questions that mark the end of a reconciliation
+	inquiry inquiry
+	demand  demand
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -53,33 +50,42 @@ func New(cfg Config, log *slog.Logger) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{
-		cfg: cfg, log: log, events: driver.NewQueue(), offers: map[string]wire.Offer{}, agents: map[string]string{}, hosts: map[string]string{},
-		tasks: map[app.TaskID]string{}, volumes: map[string]string{}, operations: map[string]reservation{}, destroying: map[string]string{}, leaving: map[string]bool{}, fences: map[string]bool{},
+		cfg: cfg, log: log, events: driver.NewQueue(), changed: make(chan struct{}), settled: make(chan struct{}),
+		agents: map[string]*agent{}, tasks: map[app.TaskID]*task{}, volumes: map[string]*volume{}, fences: map[string]func(){},
 	}
-	go d.events.Run()
+	d.ctx, d.stop = context.WithCancel(context.Background())
+	d.work.Go(d.events.Run)
 	return d, nil
 }
 
-// Subscribe implements driver.Driver.
+// Subscribe implements driver.Driver. The masters are tried until ctx ends, and further in the background.
 func (d *Driver) Subscribe(ctx context.Context, framework string) (string, error) {
-	first := make(chan string, 1)
-	failed := make(chan error, 1)
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.framework != "" && (framework != d.framework && framework != "" || framework == "" && d.used) {
+		return "", fmt.Errorf("%w: this scheduler is framework %s", driver.ErrForeign, d.framework)
+	}
 	if d.session == nil {
-		d.begin(framework, first, failed)
-	} else if known := d.session.Framework(); known != "" {
-		first <- known
+		d.begin(framework)
 	}
-	d.mu.Unlock()
-	select {
-	case id := <-first:
-		return id, nil
-	case err := <-failed:
-		return "", subscribeError(err)
-	case <-ctx.Done():
-		d.halt()
-		return "", fmt.Errorf("%w: %w", driver.ErrUnavailable, context.Cause(ctx))
+	for d.framework == "" && d.failed == nil {
+		changed := d.changed
+		d.mu.Unlock()
+		var err error
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			err = fmt.Errorf("%w: %w", driver.ErrUnavailable, context.Cause(ctx))
+		}
+		d.mu.Lock()
+		if err != nil {
+			return "", err
+		}
 	}
+	if d.failed != nil {
+		return "", subscribeError(d.failed)
+	}
+	return d.framework, nil
 }
 
 func subscribeError(err error) error {
@@ -90,48 +96,29 @@ func subscribeError(err error) error {
 }
 
 // begin starts a session in the background.
-func (d *Driver) begin(framework string, first chan<- string, failed chan<- error) {
-	ctx, stop := context.WithCancel(context.Background())
+func (d *Driver) begin(framework string) {
 	s := session.New(d.cfg.session(framework), d.log)
-	ended := make(chan struct{})
-	d.session, d.stop, d.ended = s, stop, ended
-	go func() {
-		defer close(ended)
-		err := s.Run(ctx, session.Handler{
-			Subscribed: func(e wire.Subscribed) {
-				d.subscribed(e)
-				select {
-				case first <- e.FrameworkID.Value:
-				default:
-				}
-			},
-			Event: d.hear,
-			Lost:  func(error) { d.forgetOffers() },
-		})
+	d.session, d.failed = s, nil
+	d.work.Go(func() {
+		err := s.Run(d.ctx, session.Handler{Subscribed: d.subscribed, Event: d.hear, Lost: d.lost})
 		if err == nil {
-			return
+			return // closed
 		}
 		d.log.Error("the subscription to Mesos has ended for good", slog.Any("err", err))
-		select {
-		case failed <- err:
-		default:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.session, d.failed = nil, err
+		d.announce()
+		if errors.Is(err, session.ErrFailedOver) || d.framework != "" {
+			d.events.Close() // another scheduler acts, or nobody can any more
 		}
-		if errors.Is(err, session.ErrFailedOver) {
-			d.events.Close() // another scheduler acts
-		}
-	}()
+	})
 }
 
-// halt ends the session, so that the next Subscribe begins another one.
-func (d *Driver) halt() {
-	d.mu.Lock()
-	stop, ended := d.stop, d.ended
-	d.session = nil
-	d.mu.Unlock()
-	if stop != nil {
-		stop()
-		<-ended
-	}
+// announce wakes whoever waits for a subscription.
+func (d *Driver) announce() {
+	close(d.changed)
+	d.changed = make(chan struct{})
 }
 
 // Events implements driver.Driver.
@@ -139,8 +126,19 @@ func (d *Driver) Events() <-chan driver.Event { return d.events.Out() }
 
 // Close implements driver.Driver. Mesos keeps the tasks for the failover timeout.
 func (d *Driver) Close() error {
-	d.halt()
+	d.stop()
+	d.mu.Lock()
+	d.session = nil
+	d.inquiry.halt()
+	for _, a := range d.agents {
+		d.drop(a, "the scheduler ends")
+		for _, p := range slices.Clone(a.parked) {
+			a.unpark(p.t)
+		}
+	}
+	d.mu.Unlock()
 	d.events.Close()
+	d.work.Wait()
 	return nil
 }
 
@@ -164,20 +162,40 @@ func (d *Driver) call(ctx context.Context, c wire.Call) error {
 
 // background makes a call whose failure the next one of its kind makes up for.
 func (d *Driver) background(c wire.Call) {
-	go func() {
-		if err := d.call(context.Background(), c); err != nil {
+	if d.ctx.Err() != nil {
+		return
+	}
+	d.work.Go(func() {
+		if err := d.call(d.ctx, c); err != nil {
 			d.log.Debug("a call to Mesos came to nothing", slog.String("call", string(c.Type)), slog.Any("err", err))
 		}
-	}()
+	})
 }
 
-// subscribed begins a subscription: what was offered on the one before is void.
+// subscribed begins a subscription: what was offered on the one before is void, and what happened meanwhile is asked for.
 func (d *Driver) subscribed(e wire.Subscribed) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	clear(d.offers)
-	d.suppressed = false
+	d.framework, d.failed = e.FrameworkID.Value, nil
 	d.feedback = e.MasterInfo != nil && feedback(e.MasterInfo.Version)
+	d.void("the subscription it was offered on has ended")
+	d.askOperations()
+	d.inquire()
+	d.announce()
+}
+
+// lost drops what is void because its subscription has ended.
+func (d *Driver) lost(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.void("the subscription has ended: " + err.Error())
+}
+
+// void drops all offers.
+func (d *Driver) void(why string) {
+	for _, a := range d.agents {
+		d.drop(a, why)
+	}
 }
 
 // feedback reports whether masters of that version, and so their agents, answer for operations (since 1.8).
@@ -191,13 +209,13 @@ func feedback(version string) bool {
 
 // hear takes an event.
 func (d *Driver) hear(e wire.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	switch {
 	case e.Offers != nil:
 		d.hold(e.Offers.Offers)
 	case e.Rescind != nil:
-		d.mu.Lock()
-		delete(d.offers, e.Rescind.OfferID.Value)
-		d.mu.Unlock()
+		d.rescinded(e.Rescind.OfferID.Value)
 	case e.Update != nil:
 		d.report(e.Update.Status)
 	case e.UpdateOperationStatus != nil:
@@ -205,12 +223,4 @@ func (d *Driver) hear(e wire.Event) {
 	case e.InverseOffers != nil:
 		d.leave(e.InverseOffers.InverseOffers)
 	}
-}
-
-// host is the name of an agent, its id while nobody has said it.
-func (d *Driver) host(agent string) string {
-	if name := d.hosts[agent]; name != "" {
-		return name
-	}
-	return agent
 }

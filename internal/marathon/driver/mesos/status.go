@@ -2,7 +2,6 @@ package mesos
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"strings"
 	"time"
@@ -12,50 +11,89 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
 )
 
-// fencePrefix begins the ids of tasks that never were: their answer ends a reconciliation.
-const fencePrefix = "pgbaton-fence-"
-
 // report tells what became of a task.
 func (d *Driver) report(s wire.TaskStatus) {
 	if strings.HasPrefix(s.TaskID.Value, fencePrefix) {
-		d.fenced(s.TaskID.Value)
+		d.passed(s.TaskID.Value)
 		return
 	}
-	task := app.TaskID(s.TaskID.Value)
+	t := d.mention(app.TaskID(s.TaskID.Value))
 	status := driver.Status{
-		Task: task, State: state(s), Message: message(s), Time: moment(s.Timestamp), Healthy: s.Healthy, Addresses: addresses(s),
+		Task: t.id, State: state(s), Message: message(s), Time: moment(s.Timestamp), Healthy: s.Healthy, Addresses: addresses(s),
 	}
-	d.mu.Lock()
 	if s.AgentID != nil {
-		d.tasks[task] = s.AgentID.Value
+		d.located(t, s)
 		if s.UUID != "" {
 			status.ID = s.AgentID.Value + "/" + s.UUID
 		}
 	}
-	status.Host = d.host(d.tasks[task])
-	volume := string(task.Instance())
-	lost := s.State == "TASK_GONE_BY_OPERATOR" && d.volumes[volume] != ""
-	if lost {
-		delete(d.volumes, volume)
+	if t.ended != nil && !status.State.Terminal() {
+		return // the master answers from before the end
 	}
-	if status.State.Terminal() {
-		delete(d.tasks, task)
+	if s.State == unknown && t.killed && t.agent == "" && t.host == "" {
+		status.State = app.TaskGone // nobody has ever heard of it
 	}
-	d.mu.Unlock()
+	status.Host = t.host
+	d.settle(t, status)
 	d.events.Add(driver.StatusChanged{Status: status})
-	if lost {
-		d.events.Add(driver.VolumeChanged{
-			Volume: driver.Volume{ID: volume, Host: status.Host}, Why: "an operator has said that its agent is gone with everything on it",
-		})
+	if s.State == goneByOperator {
+		d.goneByOperator(t, status.Host)
+	}
+}
+
+// unknown and goneByOperator are states that the port has no name for.
+const (
+	unknown        = "TASK_UNKNOWN"
+	goneByOperator = "TASK_GONE_BY_OPERATOR"
+)
+
+// located learns where a task is. An answer about a task that is unknown repeats what was asked.
+func (d *Driver) located(t *task, s wire.TaskStatus) {
+	if a := d.agents[s.AgentID.Value]; a != nil {
+		t.host = a.host
+	} else if t.host == "" {
+		t.host = s.AgentID.Value
+	}
+	if s.State != unknown {
+		t.agent = s.AgentID.Value
+	}
+}
+
+// settle remembers a status.
+func (d *Driver) settle(t *task, s driver.Status) {
+	switch {
+	case s.State.Terminal():
+		d.finish(t, s)
+	case s.State == app.TaskLost || s.State == app.TaskUnreachable:
+		t.doubt = true
+	default:
+		t.heard, t.doubt = true, false
+	}
+}
+
+// goneByOperator is the end of everything on an agent, for an operator has said so. A volume that was in use since before this
+// driver came is named like the instance of its task.
+func (d *Driver) goneByOperator(t *task, host string) {
+	own := string(t.id.Instance())
+	for _, v := range d.volumes {
+		if v.agent == t.agent && v.agent != "" {
+			d.lose(v.name())
+			if v.id == own {
+				own = ""
+			}
+		}
+	}
+	if own != "" && t.volume == "" {
+		d.lose(driver.Volume{ID: own, Host: host})
 	}
 }
 
 // state is Mesos' state in the words of the port.
 func state(s wire.TaskStatus) app.TaskState {
 	switch {
-	case s.State == "TASK_UNKNOWN":
+	case s.State == unknown:
 		return app.TaskLost
-	case s.State == "TASK_GONE_BY_OPERATOR":
+	case s.State == goneByOperator:
 		return app.TaskGone
 	case s.State == "TASK_LOST" && s.Reason == "REASON_INVALID_OFFERS":
 		return app.TaskDropped // by a master that does not know better words
@@ -101,65 +139,70 @@ func (d *Driver) Ack(ctx context.Context, s driver.Status) error {
 	if !ok {
 		return nil // it needs none
 	}
-	return d.call(ctx, wire.Call{Type: wire.CallAcknowledge, Acknowledge: &wire.Acknowledge{
+	err := d.call(ctx, wire.Call{Type: wire.CallAcknowledge, Acknowledge: &wire.Acknowledge{
 		AgentID: wire.ID{Value: agent}, TaskID: wire.ID{Value: string(s.Task)}, UUID: uuid,
 	}})
-}
-
-// Kill implements driver.Driver. A task that the master does not know is answered for by a reconciliation.
-func (d *Driver) Kill(ctx context.Context, task app.TaskID, grace time.Duration) error {
-	d.mu.Lock()
-	agent := d.agentOf(task)
-	d.mu.Unlock()
-	return d.call(ctx, wire.Call{Type: wire.CallKill, Kill: &wire.Kill{
-		TaskID: wire.ID{Value: string(task)}, AgentID: agent, KillPolicy: &wire.KillPolicy{GracePeriod: &wire.Duration{Nanoseconds: int64(grace)}},
-	}})
-}
-
-// agentOf is the agent a task was last seen on, nil when nobody knows.
-func (d *Driver) agentOf(task app.TaskID) *wire.ID {
-	agent := d.tasks[task]
-	if agent == "" {
-		agent = d.agents[d.volumes[string(task.Instance())]]
-	}
-	if agent == "" {
-		return nil
-	}
-	return &wire.ID{Value: agent}
-}
-
-// Reconcile implements driver.Driver: the tasks that are asked about, then all the master has, then the fence.
-func (d *Driver) Reconcile(ctx context.Context, known []driver.Known) error {
-	fence := fencePrefix + rand.Text()
-	d.mu.Lock()
-	d.fences[fence] = true
-	var explicit wire.Reconcile
-	for _, k := range known {
-		task := wire.ReconcileTask{TaskID: wire.ID{Value: string(k.Task)}}
-		if task.AgentID = d.agentOf(k.Task); task.AgentID == nil && d.agents[k.Host] != "" {
-			task.AgentID = &wire.ID{Value: d.agents[k.Host]}
-		}
-		explicit.Tasks = append(explicit.Tasks, task)
-	}
-	d.mu.Unlock()
-	questions := []wire.Reconcile{{Tasks: []wire.ReconcileTask{}}, {Tasks: []wire.ReconcileTask{{TaskID: wire.ID{Value: fence}}}}}
-	if len(known) > 0 {
-		questions = append([]wire.Reconcile{explicit}, questions...)
-	}
-	for _, q := range questions {
-		if err := d.call(ctx, wire.Call{Type: wire.CallReconcile, Reconcile: &q}); err != nil {
-			return fmt.Errorf("ask Mesos about tasks: %w", err)
-		}
+	if err != nil {
+		return fmt.Errorf("acknowledge a status: %w", err)
 	}
 	return nil
 }
 
-func (d *Driver) fenced(id string) {
+// Kill implements driver.Driver. A task that has ended is answered for from memory, and one that the master does not know by
+// a reconciliation, which is what it makes of such a request.
+func (d *Driver) Kill(ctx context.Context, id app.TaskID, grace time.Duration) error {
+	d.cancel(id)
+	if err := d.awaitLaunch(ctx, id); err != nil {
+		return err
+	}
 	d.mu.Lock()
-	ours := d.fences[id]
-	delete(d.fences, id)
+	t := d.mention(id)
+	if t.ended != nil {
+		d.events.Add(driver.StatusChanged{Status: *t.ended})
+		d.mu.Unlock()
+		return nil
+	}
+	t.killed = true
+	agent := d.where(t)
 	d.mu.Unlock()
-	if ours {
-		d.events.Add(driver.Reconciled{})
+	err := d.call(ctx, wire.Call{Type: wire.CallKill, Kill: &wire.Kill{
+		TaskID: wire.ID{Value: string(id)}, AgentID: agent, KillPolicy: &wire.KillPolicy{GracePeriod: &wire.Duration{Nanoseconds: int64(grace)}},
+	}})
+	if err != nil {
+		return fmt.Errorf("end task %s: %w", id, err)
+	}
+	return nil
+}
+
+// awaitLaunch waits while the launch of a task is on the way: a request to end it must not overtake it.
+func (d *Driver) awaitLaunch(ctx context.Context, id app.TaskID) error {
+	d.mu.Lock()
+	var sent chan struct{}
+	if t := d.tasks[id]; t != nil {
+		sent = t.sent
+	}
+	d.mu.Unlock()
+	if sent == nil {
+		return nil
+	}
+	select {
+	case <-sent:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: its launch has not been answered: %w", driver.ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+// cancel ends a launch that still waits for an offer.
+func (d *Driver) cancel(id app.TaskID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t := d.tasks[id]
+	if t == nil {
+		return
+	}
+	if a := d.agents[t.agent]; a != nil && a.unpark(t) {
+		close(t.sent)
+		d.say(t, driver.Status{State: app.TaskKilled, Message: "it was not launched yet"})
 	}
 }

@@ -1,8 +1,6 @@
 package mesos
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,94 +10,6 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
 )
-
-// Launch implements driver.Driver. A launch for which nothing is offered any more was never made: the task is dropped.
-func (d *Driver) Launch(ctx context.Context, s driver.Spec) error {
-	d.mu.Lock()
-	if d.tasks[s.Task] != "" {
-		d.mu.Unlock()
-		return nil // launched before
-	}
-	ids, all := d.take(s.Offer)
-	used, why := chosen(all, s)
-	if why == "" {
-		why = cannot(s)
-		if why != "" {
-			d.mu.Unlock()
-			return fmt.Errorf("%w: %s", driver.ErrRefused, why)
-		}
-	} else {
-		d.mu.Unlock()
-		d.events.Add(driver.StatusChanged{Status: driver.Status{Task: s.Task, State: app.TaskDropped, Host: s.Host, Message: why, Time: time.Now()}})
-		return nil
-	}
-	info := d.taskInfo(s, wire.Allocated(used, d.cfg.Role))
-	accept := wire.Accept{
-		OfferIDs: ids, Filters: &wire.Filters{},
-		Operations: []wire.Operation{{Type: wire.OpLaunch, Launch: &wire.Launch{TaskInfos: []wire.TaskInfo{info}}}},
-	}
-	d.forget(ids)
-	d.tasks[s.Task] = s.Offer
-	d.mu.Unlock()
-	return d.call(ctx, wire.Call{Type: wire.CallAccept, Accept: &accept})
-}
-
-// chosen is what the task gets of what is offered, or why it gets nothing.
-func chosen(all []wire.Resource, s driver.Spec) ([]wire.Resource, string) {
-	if len(all) == 0 {
-		return nil, s.Host + " offers nothing any more"
-	}
-	wanted := append(scalars(s.Resources.CPUs, s.Resources.Mem, s.Resources.Disk, s.Resources.GPUs), ports(s.HostPorts())...)
-	var own []wire.Resource
-	if s.Volume != "" {
-		own = slices.DeleteFunc(slices.Clone(all), func(r wire.Resource) bool { return labelOf(r) != s.Volume })
-		if len(volumesOf(own)) == 0 {
-			return nil, fmt.Sprintf("%s does not offer volume %s any more", s.Host, s.Volume)
-		}
-		wanted = missing(wanted, own)
-	}
-	more, ok := pick(all, wanted)
-	if !ok {
-		return nil, s.Host + " does not offer that much any more"
-	}
-	return append(own, more...), ""
-}
-
-// missing is what is wanted beyond what is kept with the volume. The disk of the sandbox is not: the volume is its place.
-func missing(wanted, own []wire.Resource) []wire.Resource {
-	var list []wire.Resource
-	for _, w := range wanted {
-		if w.Name == "disk" {
-			continue
-		}
-		for _, r := range own {
-			switch {
-			case r.Name != w.Name:
-			case w.Scalar != nil && r.Scalar != nil:
-				w.Scalar = &wire.Scalar{Milli: max(0, w.Scalar.Milli-r.Scalar.Milli)}
-			case w.Ranges != nil && r.Ranges != nil:
-				left := w.Ranges.Without(*r.Ranges)
-				w.Ranges = &left
-			}
-		}
-		if w.Scalar != nil && w.Scalar.Milli > 0 || w.Ranges != nil && len(w.Ranges.Range) > 0 {
-			list = append(list, w)
-		}
-	}
-	return list
-}
-
-// cannot says why Mesos could never run the task, empty when it could.
-func cannot(s driver.Spec) string {
-	a := s.App
-	switch {
-	case a.Cmd == "" && len(a.Args) == 0 && s.Image() == "":
-		return "there is neither a command nor an image to run"
-	case a.Container != nil && slices.ContainsFunc(a.Container.Volumes, func(v app.Volume) bool { return v.External != nil }):
-		return "external volumes are not supported"
-	}
-	return ""
-}
 
 // taskInfo is the task as Mesos gets it.
 func (d *Driver) taskInfo(s driver.Spec, resources []wire.Resource) wire.TaskInfo {

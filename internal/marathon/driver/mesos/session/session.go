@@ -145,6 +145,18 @@ func (s *Session) Suppress(roles []string) {
 	s.suppressed = roles
 }
 
+// Renew ends the present subscription and begins another one. Calls that are still on their way are refused then, for they
+// carry the name of the old one.
+func (s *Session) Renew() {
+	s.mu.Lock()
+	sub := s.current
+	s.current = nil
+	s.mu.Unlock()
+	if sub != nil {
+		sub.end(fmt.Errorf("%w: a call was not answered", ErrUnavailable))
+	}
+}
+
 // errors of a subscription that end it, but not the session.
 var (
 	errSilent    = errors.New("the master has been silent for several heartbeats")
