@@ -16,7 +16,7 @@ const (
 // says so with the label PGBATON_POSTGRES=true. The label or variable PGBATON_PLAIN=true opts out of everything
 // that treats such an app differently from Marathon.
 func (a App) IsPostgres() bool {
-	if a.Labels[plainLabel] == "true" || a.Env[plainLabel].Text == "true" {
+	if a.SaysPlain() {
 		return false
 	}
 	if a.Labels[postgresLabel] == "true" {
@@ -25,4 +25,9 @@ func (a App) IsPostgres() bool {
 	_, server := a.PortIndex(PostgresPort)
 	_, agent := a.PortIndex(AgentPort)
 	return server && agent
+}
+
+// SaysPlain reports whether the definition opts out of everything that treats databases differently from Marathon.
+func (a App) SaysPlain() bool {
+	return a.Labels[plainLabel] == "true" || a.Env[plainLabel].Text == "true"
 }

@@ -67,6 +67,9 @@ func (l *loop) available() error {
 // deploy makes next the definitions and opens a deployment, unless no task is touched by the change.
 func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment, error) {
 	changed := changedApps(l.defs.Apps, next.Apps)
+	if err := l.staysDatabase(next, changed); err != nil {
+		return app.Deployment{}, err
+	}
 	locked, locks := l.touching(changed), l.locks(changed)
 	if len(locks) > 0 && !o.Force && !o.DryRun {
 		return app.Deployment{}, &app.LockedError{Deployments: locks}

@@ -105,6 +105,7 @@ func scenarios() []scenario {
 		{"PostgresPause", postgresPause},
 		{"PostgresLabelsRestartNothing", postgresLabelsRestartNothing},
 		{"PostgresMajorIsRefused", postgresMajorIsRefused},
+		{"PostgresStaysOne", postgresStaysOne},
 		{"PostgresLeaderHandsOverFirst", postgresLeaderHandsOverFirst},
 		{"PostgresDataOutlivesItsApp", postgresDataOutlivesItsApp},
 		{"HostsAreDrained", hostsAreDrained},

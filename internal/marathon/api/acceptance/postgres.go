@@ -101,6 +101,38 @@ func postgresMajorIsRefused(s *session) {
 	s.do(http.MethodPut, "/v2/apps/pg", fmt.Sprintf(change, `, "labels": {"`+app.MajorUpgradeLabel+`": "17"}`)).is(http.StatusOK)
 }
 
+// The issue, behaviour for PostgreSQL apps: a database does not become an ordinary app by what a definition leaves out.
+func postgresStaysOne(s *session) {
+	s.serves(3)
+	old := s.awaitTasks("/pg", 3)
+	const without = `"container": {"type": "DOCKER", "docker": {"image": "patroni:16"}, "portMappings": [{"containerPort": 5432}]}`
+	for path, body := range map[string]string{
+		"/v2/apps/pg":                     `{` + without + `}`,
+		"/v2/apps/pg?partialUpdate=false": `{"cmd": "work"}`,
+		"/v2/groups":                      `{"id": "/", "apps": [` + plain("pg", 3) + `]}`,
+	} {
+		a := s.do(http.MethodPut, path, body).is(http.StatusUnprocessableEntity)
+		for _, word := range []string{"PostgreSQL", "8008", "PGBATON_PLAIN=true"} {
+			if !strings.Contains(a.text("details.0.errors.0"), word) {
+				s.Errorf("the answer does not say %q: %s", word, a.body)
+			}
+		}
+	}
+	s.p.Pass(patience)
+	if now := s.awaitTasks("/pg", 3); fmt.Sprint(now) != fmt.Sprint(old) {
+		s.Errorf("%v run, it was %v", now, old)
+	}
+	s.do(http.MethodPut, "/v2/apps/pg", `{`+without+`, "labels": {"PGBATON_POSTGRES": "true"}}`).is(http.StatusOK)
+	s.ok(http.MethodDelete, "/v2/apps/pg", "")
+	s.settled()
+	s.do(http.MethodPost, "/v2/apps", plain("/pg", 0)).is(http.StatusUnprocessableEntity) // the volumes are still there
+	s.ok(http.MethodPost, "/v2/apps", database("/pg", 0))
+	s.settled()
+	s.ok(http.MethodDelete, "/v2/apps/pg?wipe=true", "")
+	s.settled()
+	s.do(http.MethodPost, "/v2/apps", plain("/pg", 1)).is(http.StatusCreated)
+}
+
 // The issue, extensions: a drained host is left by what can leave it; the end of the drain is a request, too.
 func hostsAreDrained(s *session) {
 	s.runs(plain("/web", 1))

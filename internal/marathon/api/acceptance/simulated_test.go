@@ -28,7 +28,7 @@ import (
 func TestSimulated(t *testing.T) {
 	acceptance.Run(t, func(t *testing.T, test func(*testing.T, acceptance.Platform)) {
 		synctest.Test(t, func(t *testing.T) {
-			p, end := platform(t)
+			p, end := platform(t, t.Errorf)
 			defer end()
 			test(t, p)
 		})
@@ -37,8 +37,8 @@ func TestSimulated(t *testing.T) {
 
 const prefix = "/acceptance/"
 
-// platform is a scheduler with its API on pipes.
-func platform(t *testing.T) (p acceptance.Platform, end func()) {
+// platform is a scheduler with its API on pipes. broken is told of rules that the scheduler breaks.
+func platform(t *testing.T, broken func(format string, args ...any)) (p acceptance.Platform, end func()) {
 	t.Helper()
 	root, secrets := memory.New(), t.TempDir()
 	fleet := simulated.New(simulated.Config{
@@ -46,7 +46,7 @@ func platform(t *testing.T) (p acceptance.Platform, end func()) {
 			return simulated.Behaviour{Starts: 500 * time.Millisecond, Stops: 200 * time.Millisecond}
 		},
 		Hosts: hosts(), Store: simulated.StoreIn(root, prefix),
-		Broken:   func(rule simulated.Rule, text string) { t.Errorf("%s: %s", rule, text) },
+		Broken:   func(rule simulated.Rule, text string) { broken("%s: %s", rule, text) },
 		Postgres: simulated.Pace{Bootstrap: 2 * time.Second, Clone: 3 * time.Second, Recover: time.Second, Lease: 3 * time.Second, Switchover: 300 * time.Millisecond},
 	})
 	log := slog.New(slog.DiscardHandler)
