@@ -70,8 +70,12 @@ func (v *validator) command(a App) {
 	v.check(cmd != args || (!cmd && image), "/", msgCommand)
 }
 
+// maxInstances bounds the instances of one app. No fleet has room for so many, and a scheduler that plans for two billion, because
+// a finger slipped, has no memory left and meets the same definition whenever it starts again.
+const maxInstances = 100_000
+
 func (v *validator) amounts(a App) {
-	atLeast(v, "/instances", a.Instances, 0)
+	within(v, "/instances", a.Instances, 0, maxInstances)
 	atLeast(v, "/cpus", a.CPUs, 0)
 	atLeast(v, "/mem", a.Mem, 0)
 	atLeast(v, "/disk", a.Disk, 0)

@@ -56,6 +56,7 @@ func definitionsRefused(s *session) {
 		{`"args": ["x"]`, "/", "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."},
 		{`"cpus": -1`, "/cpus", "is less than 0"},
 		{`"instances": -1`, "/instances", "is less than 0"},
+		{`"instances": 2000000000`, "/instances", "is greater than 100000"},
 		{`"backoffFactor": 0.5`, "/backoffFactor", "is less than 1"},
 		{`"upgradeStrategy": {"minimumHealthCapacity": 1.1}`, "/upgradeStrategy/minimumHealthCapacity", "is greater than 1"},
 		{`"upgradeStrategy": {"maximumOverCapacity": -0.1}`, "/upgradeStrategy/maximumOverCapacity", "is less than 0"},
