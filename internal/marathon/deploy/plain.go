@@ -138,9 +138,20 @@ func (p *planner) release(v view, i Instance, cause string) {
 }
 
 // relaunchPlain launches ended instances again. As in Marathon one pause holds for all of the app.
+// While a deployment replaces instances those that are about to end take the room of as many.
 func (p *planner) relaunchPlain(v view, active []Instance) {
+	held := 0
+	if v.restart {
+		_, highest := rollBounds(v)
+		held = min(len(v.ending()), -v.room(highest, active))
+	}
 	for _, i := range active {
-		if !i.Live() && i.Stopping == nil && v.defined {
+		switch {
+		case i.Live() || i.Stopping != nil || !v.defined:
+		case held > 0:
+			held--
+			p.wait(v.id, i.ID, "launched again when those that are being stopped have ended")
+		default:
 			p.relaunch(v, i, p.plainPause(v, i))
 		}
 	}
@@ -187,8 +198,8 @@ func (p *planner) plainPause(v view, i Instance) pause {
 	return pause{last.Time(), delay(v.def, failures)}
 }
 
-// plainVictims orders instances for a scale-down: the ended, the unreachable and the young in state first,
-// then what a GROUP_BY constraint has too many of, then by the kill selection of the app.
+// plainVictims orders instances for a scale-down: the ended, the unreachable and the young in state first, then those that fail
+// their health checks, those not known to be well, those on hosts that are to become empty, then what a GROUP_BY constraint has too many of, then by the kill selection of the app.
 func plainVictims(v view, active []Instance) []Instance {
 	crowd := crowding(v.def, active)
 	order := slices.Clone(active)
@@ -198,7 +209,8 @@ func plainVictims(v view, active []Instance) []Instance {
 			age = -age
 		}
 		return cmp.Or(
-			stateRank(a)-stateRank(b), boolFirst(v.draining(a), v.draining(b)), cmp.Compare(crowd[b.ID], crowd[a.ID]), age, strings.Compare(string(a.ID), string(b.ID)),
+			stateRank(a)-stateRank(b), boolFirst(v.failing(a), v.failing(b)), boolFirst(!v.healthy(a), !v.healthy(b)),
+			boolFirst(v.draining(a), v.draining(b)), cmp.Compare(crowd[b.ID], crowd[a.ID]), age, strings.Compare(string(a.ID), string(b.ID)),
 		)
 	})
 	return order

@@ -67,11 +67,14 @@ func (p *planner) resize(v view) {
 	if running < v.want {
 		again = p.grow(v, v.want-running)
 	}
+	// Stopped and launched at once, nobody could say which task of it runs.
+	surplus := slices.DeleteFunc(v.surplus(), func(i Instance) bool { return slices.Contains(again, i.ID) })
 	switch {
 	case len(again) == 0 && p.rescue(v):
-	case p.stopReturned(v, again):
+	case p.stopReturned(v, surplus):
 	case running > v.want:
 		p.shrink(v)
+	case len(surplus) > 0: // one thing after the other
 	case p.drainMembers(v):
 	case v.restart:
 		p.restartMembers(v)
@@ -92,11 +95,21 @@ func (p *planner) relaunchMembers(v view) {
 	if !v.held && len(v.running()) > v.want && len(v.surplus()) == 0 && countLeaders(v.running(), v.roles.Members) == 1 {
 		return
 	}
-	ended := v.with(func(i Instance) bool { return i.Goal == GoalRunning && !i.Live() && i.Stopping == nil })
+	ended := v.with(func(i Instance) bool {
+		return i.Goal == GoalRunning && !i.Live() && i.Stopping == nil && !p.givesUp(i)
+	})
 	slices.SortStableFunc(ended, ledFirst)
 	for _, i := range ended {
 		p.relaunch(v, i, v.pauseAfter(i))
 	}
+}
+
+// givesUp reports whether the plan has given up an instance.
+func (p *planner) givesUp(i Instance) bool {
+	return slices.ContainsFunc(p.plan.Actions, func(a Action) bool {
+		s, sets := a.(SetGoal)
+		return sets && s.Instance == i.ID && s.Goal != GoalRunning
+	})
 }
 
 func ledFirst(a, b Instance) int { return boolFirst(a.Led, b.Led) }
@@ -106,17 +119,12 @@ func (v *view) surplus() []Instance {
 	return v.with(func(i Instance) bool { return i.Goal != GoalRunning && !i.settled() && !i.Unreachable() })
 }
 
-// stopReturned stops members that are not wanted any more: given up while their host was away, or by a person. Those that
-// are wanted again since this moment are not among them: stopped and launched at once, nobody could say which task of
-// theirs runs. It reports whether there are any.
-func (p *planner) stopReturned(v view, again []app.InstanceID) bool {
-	surplus := slices.DeleteFunc(v.surplus(), func(i Instance) bool { return slices.Contains(again, i.ID) })
-	for _, i := range v.leaderLast(surplus) {
-		if p.disrupt(v, i, planned, i.Goal, "it is not wanted any more") {
-			break
-		}
-	}
-	return len(surplus) > 0
+// stopReturned stops one of the members that are not wanted any more: given up while their host was away, or by a person. It
+// reports whether one is stopped, or has to be asked about.
+func (p *planner) stopReturned(v view, surplus []Instance) bool {
+	return slices.ContainsFunc(v.leaderLast(surplus), func(i Instance) bool {
+		return p.disrupt(v, i, planned, i.Goal, "it is not wanted any more")
+	})
 }
 
 // answers gives the roles of the app if they are fresh, else asks for them.

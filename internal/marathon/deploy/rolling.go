@@ -58,15 +58,12 @@ func (p *planner) roll(v view, active []Instance) {
 
 // dropEnded gives up instances whose tasks have ended and whose places are taken: by enough renewed ones, or because the
 // strategy has room for fewer. It returns those that stay and, of them, those that have the new configuration or take it up
-// now.
+// now. Where each has a volume of its own, it takes nobody's place.
 func (p *planner) dropEnded(v view, active, renewed []Instance, highest int) (stay, current []Instance) {
-	if v.resident {
-		return active, renewed
-	}
 	current = slices.Clone(renewed)
 	surplus := len(active) - highest
 	for _, i := range active {
-		over := surplus > 0 || len(current) >= v.want && v.stale(i)
+		over := surplus > 0 || !v.resident && len(current) >= v.want && v.stale(i)
 		switch {
 		case i.Live() || i.Stopping != nil:
 		case over:
@@ -74,7 +71,7 @@ func (p *planner) dropEnded(v view, active, renewed []Instance, highest int) (st
 			p.release(v, i, "")
 			current = slices.DeleteFunc(current, func(x Instance) bool { return x.ID == i.ID })
 			continue
-		case v.stale(i):
+		case v.stale(i) && !v.resident:
 			current = append(current, i)
 		}
 		stay = append(stay, i)
@@ -125,7 +122,7 @@ func (v *view) rolledGoal() Goal {
 // room is how many instances may be launched until there are as many as the strategy allows. Those nobody can reach take
 // no room from the others.
 func (v *view) room(highest int, active []Instance) int {
-	living := len(v.with(func(i Instance) bool { return i.Goal != GoalRunning && i.Live() && !i.Unreachable() }))
+	living := len(v.ending())
 	for _, i := range active {
 		if !i.Unreachable() {
 			living++
@@ -134,21 +131,30 @@ func (v *view) room(highest int, active []Instance) int {
 	return highest - living
 }
 
-// rollVictims are the stale instances to stop now, the unhealthy first, and of the healthy ones no more than there are to
-// spare. Where each has a volume of its own and none can
-// be spared, an unhealthy one still can, once everything renewed so far is well.
+// ending are the instances that are not wanted any more and still run.
+func (v *view) ending() []Instance {
+	return v.with(func(i Instance) bool { return i.Goal != GoalRunning && i.Live() && !i.Unreachable() })
+}
+
+// rollVictims are the stale instances to stop now: those that fail first, those of which nothing is known only while enough
+// others are known to be well, and of the healthy ones no more than there are to spare. Where each has a volume of its own
+// and none can be spared, one that fails still can, once everything renewed so far is well.
 func (p *planner) rollVictims(v view, old, renewed []Instance, spare, healthy int) []Instance {
 	order := plainVictims(v, old)
 	unwell := func(i Instance) bool { return !v.healthy(i) }
-	slices.SortStableFunc(order, func(a, b Instance) int { return boolFirst(unwell(a), unwell(b)) })
-	if spare < 1 && v.resident && len(order) > 0 && unwell(order[0]) && !slices.ContainsFunc(renewed, unwell) && !v.anyStopping() {
+	if spare < 1 && v.resident && len(order) > 0 && v.failing(order[0]) && !slices.ContainsFunc(renewed, unwell) && !v.anyStopping() {
 		spare = 1
 	}
-	sick := 0
-	for sick < len(order) && unwell(order[sick]) {
-		sick++
+	may := 0
+	for may < len(order) && (v.failing(order[may]) || healthy >= 0 && unwell(order[may])) {
+		may++
 	}
-	return order[:max(min(spare, sick+max(healthy, 0), len(order)), 0)]
+	return order[:max(min(spare, may+max(healthy, 0), len(order)), 0)]
+}
+
+// failing reports whether nobody would miss the instance: it does not run, or a health check says that it is not well.
+func (v *view) failing(i Instance) bool {
+	return !i.running() || len(v.def.HealthChecks) > 0 && v.state.Health[i.ID].Failing
 }
 
 func (v *view) anyStopping() bool { return slices.ContainsFunc(v.instances, Instance.busyStopping) }

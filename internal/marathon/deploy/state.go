@@ -105,6 +105,9 @@ func (m Member) mayLead() bool { return m.leads() || m.Server == ServerPrimary }
 // Health is what the health checks of an app say about one instance.
 type Health struct {
 	Healthy bool
+	// Failing means that a check has said so. Neither one nor the other is known of a task that was not asked yet, as all are
+	// when another scheduler takes over, or that may still fail because it has just begun.
+	Failing bool
 	// Kill asks for the end of the task, with the reason: too many failures, or for a PostgreSQL member an agent that
 	// has not answered at all.
 	Kill string

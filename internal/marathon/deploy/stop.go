@@ -37,7 +37,7 @@ func (p *planner) settleGoals(v view, goal Goal) {
 	}
 	for _, i := range v.instances {
 		if i.Goal == GoalRunning && i.Stopping == nil {
-			p.do(SetGoal{Instance: i.ID, Goal: goal})
+			p.do(SetGoal{Instance: i.ID, Goal: givenUp(i)})
 		}
 	}
 }

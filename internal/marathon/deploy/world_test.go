@@ -135,7 +135,7 @@ func (w *world) see() State {
 		case i.App == cluster && w.silent[i.ID] && i.State == app.TaskRunning:
 			s.Health[i.ID] = Health{Kill: "its agent is silent"}
 		case i.App == web && i.State == app.TaskRunning:
-			s.Health[i.ID] = Health{Healthy: !w.sick[i.ID]}
+			s.Health[i.ID] = Health{Healthy: !w.sick[i.ID], Failing: w.sick[i.ID]}
 		}
 	}
 	if w.bend.state != nil {

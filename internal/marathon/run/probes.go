@@ -214,6 +214,7 @@ func (p *probes) health(i deploy.Instance) deploy.Health {
 	h.Contact = p.contact
 	for n, check := range p.checks {
 		h.Healthy = h.Healthy && p.probed[n] && p.tallies[n].Alive
+		h.Failing = h.Failing || p.probed[n] && !p.tallies[n].Alive && p.tallies[n].LastFailure != 0
 		if h.Kill != "" && !h.Own {
 			continue
 		}

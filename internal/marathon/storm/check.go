@@ -3,8 +3,10 @@ package storm
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
@@ -22,6 +24,23 @@ func (w *world) noteStops() {
 			}
 		}
 	}
+}
+
+// doubtful is a store some of whose writes have no answer: what was decided by then is asked for when it is known that it
+// was stored.
+type doubtful struct {
+	kv.Store
+
+	world *world
+}
+
+// Put implements kv.Store.
+func (s doubtful) Put(ctx context.Context, key, value string, c kv.Condition, lease kv.LeaseID) (kv.Version, error) {
+	version, err := s.Store.Put(ctx, key, value, c, lease)
+	if err != nil {
+		s.world.noteStops() //nolint:contextcheck // whoever looks needs no leave of who is looked at
+	}
+	return version, err
 }
 
 // check looks at the scheduler after an event.
@@ -61,11 +80,21 @@ func (d *watched) Launch(ctx context.Context, s driver.Spec) error {
 	d.world.checkPlace(s)
 	d.world.checkMost(s) //nolint:contextcheck // whoever looks needs no leave of who is looked at
 	err := d.port.Launch(ctx, s)
-	if d.world.trace != nil {
-		d.world.mu.Lock()
-		d.world.say("    launch %s on %s: %v", s.Task, s.Host, err)
-		d.world.mu.Unlock()
-	}
+	d.world.tell("    launch %s on %s: %v", s.Task, s.Host, err)
+	return err
+}
+
+// Reserve tells of it.
+func (d *watched) Reserve(ctx context.Context, r driver.Reservation) error {
+	err := d.port.Reserve(ctx, r)
+	d.world.tell("    reserve %s on %s: %v", r.Volume, r.Host, err)
+	return err
+}
+
+// Destroy tells of it.
+func (d *watched) Destroy(ctx context.Context, v driver.Volume) error {
+	err := d.port.Destroy(ctx, v)
+	d.world.tell("    destroy %s on %s: %v", v.ID, v.Host, err)
 	return err
 }
 
@@ -74,11 +103,7 @@ func (d *watched) Kill(ctx context.Context, task app.TaskID, grace time.Duration
 	d.world.checkBlind(task)  //nolint:contextcheck // as above
 	d.world.checkFewest(task) //nolint:contextcheck // as above
 	err := d.port.Kill(ctx, task, grace)
-	if d.world.trace != nil {
-		d.world.mu.Lock()
-		d.world.say("    kill %s: %v", task, err)
-		d.world.mu.Unlock()
-	}
+	d.world.tell("    kill %s: %v", task, err)
 	return err
 }
 
@@ -157,8 +182,8 @@ func (w *world) replaces(id app.ID) bool {
 }
 
 // checkFewest: the end of a healthy task of a plain app leaves as many healthy ones as its strategy wants. What counts is
-// what the scheduler can know: the store, in which the end of this one stands already. One that was decided long ago and is
-// asked for late is not looked at.
+// what the scheduler can know: the store, in which the end of this one stands already, and the last answers to health checks.
+// One that was decided long ago and is asked for late is not looked at.
 func (w *world) checkFewest(task app.TaskID) {
 	a := task.Instance().App()
 	n := slices.IndexFunc(w.fleet.Running(), func(r simulated.Running) bool { return r.Task == task })
@@ -171,17 +196,27 @@ func (w *world) checkFewest(task app.TaskID) {
 	}
 	healthy, known := 0, false
 	for _, i := range w.instances(a) {
+		if i.Task() == task && i.Stopping != nil && strings.Contains(i.Stopping.Cause, "health check") {
+			return // no answer is as bad as a bad one
+		}
+	}
+	for _, i := range w.instances(a) {
 		if i.Task() == task {
-			known = i.State == app.TaskRunning && i.Goal != deploy.GoalWiped // which nothing makes good again
+			known = w.healthy(i) && i.Goal != deploy.GoalWiped // which nothing makes good again
 			continue
 		}
-		if i.State == app.TaskRunning && i.Stopping == nil {
+		if w.healthy(i) && i.Stopping == nil {
 			healthy++
 		}
 	}
 	want := w.seen.Wanted(a)
 	fewest, _ := bounds(a, want)
-	if known && healthy < fewest && a != id("checked") {
+	if known && healthy < fewest {
 		w.violate("never fewer than the strategy allows", "%d instances of %s are left after %s, %d are wanted", healthy, a, task, want)
 	}
+}
+
+// healthy reports whether an instance runs and, where its app has a health check, is known to pass it.
+func (w *world) healthy(i deploy.Instance) bool {
+	return i.State == app.TaskRunning && (i.App != id("checked") || w.fleet.Passed(i.Task()))
 }

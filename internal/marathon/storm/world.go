@@ -142,7 +142,7 @@ func (w *world) start() {
 	l := &life{db: w.root.Client(), conn: w.fleet.Open(), ended: make(chan error, 1)}
 	look := &watched{port: l.conn, world: w}
 	var d driver.Driver = look
-	var db kv.Store = l.db
+	var db kv.Store = doubtful{l.db, w}
 	var members run.Members = w.fleet.Members()
 	if w.mutant.driver != nil {
 		d = w.mutant.driver(w, look)
@@ -216,6 +216,13 @@ func (w *world) say(format string, args ...any) {
 	if w.trace != nil {
 		_, _ = fmt.Fprintf(w.trace, "%10.3fs  %s\n", time.Since(w.began).Seconds(), fmt.Sprintf(format, args...))
 	}
+}
+
+// tell is say for whoever does not hold the lock.
+func (w *world) tell(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.say(format, args...)
 }
 
 // tellEvents writes what the scheduler says of itself to the trace.

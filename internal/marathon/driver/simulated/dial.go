@@ -46,10 +46,20 @@ func (f *Fleet) health(t *task, path string) int {
 	if t.server != serverNone && !strings.HasPrefix(path, "/liveness") {
 		well = well && f.serves(f.cluster(t.spec.App.ID), t)
 	}
+	t.passed = well
 	if well {
 		return http.StatusOK
 	}
 	return http.StatusServiceUnavailable
+}
+
+// Passed reports whether a task has answered a check over the network, and the last of them well. More than that no
+// scheduler can know.
+func (f *Fleet) Passed(id app.TaskID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := f.tasks[id]
+	return t != nil && t.passed
 }
 
 // SetPassing decides whether a task passes the checks that reach it over the network.

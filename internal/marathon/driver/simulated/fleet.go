@@ -115,6 +115,7 @@ type task struct {
 	started   time.Time
 	healthy   *bool
 	unwell    bool
+	passed    bool // its last answer to a check over the network was good
 	killed    bool
 	end       *plan // of a stop under way
 	endsAt    time.Time
