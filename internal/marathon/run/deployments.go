@@ -77,7 +77,7 @@ func (l *loop) deploy(next app.Definitions, o app.ApplyOptions) (app.Deployment,
 	steps := deploy.Steps(app.Definitions{Apps: l.unfinished(locked, next), Groups: l.defs.Groups}, next)
 	d := store.Deployment{
 		Deployment: app.Deployment{ID: uuid(), Version: app.At(time.Now()), Steps: steps, AffectedApps: deploy.Affected(steps)},
-		Before:     map[app.ID]*app.App{},
+		Before:     map[app.ID]*app.App{}, GroupsBefore: changedGroups(l.defs.Groups, next.Groups),
 	}
 	for _, id := range d.AffectedApps {
 		d.Before[id] = nil
@@ -259,7 +259,7 @@ func (l *loop) leadBack(d store.Deployment) (app.Deployment, error) {
 		return app.Deployment{}, fmt.Errorf("%w: %s", app.ErrUnavailable, l.storeWhy)
 	}
 	given := l.defs.Apps
-	back, err := l.deploy(app.Definitions{Apps: undo(given, d), Groups: l.defs.Groups}, app.ApplyOptions{Force: true})
+	back, err := l.deploy(app.Definitions{Apps: undo(given, d), Groups: undoGroups(l.defs.Groups, d)}, app.ApplyOptions{Force: true})
 	switch {
 	case err == nil:
 		l.spare(d, given)

@@ -51,24 +51,27 @@ type Deployment struct {
 	app.Deployment
 	// Before are the affected apps as they were, nil for one that was not there.
 	Before map[app.ID]*app.App
+	// GroupsBefore are the groups it changed as they were, nil for one that had nothing of its own.
+	GroupsBefore map[app.ID]*app.Group
 }
 
 // deploymentJSON keeps the two parts apart: app.Deployment has a JSON of its own.
 type deploymentJSON struct {
-	Deployment app.Deployment      `json:"deployment"`
-	Before     map[app.ID]*app.App `json:"before"`
+	Deployment   app.Deployment        `json:"deployment"`
+	Before       map[app.ID]*app.App   `json:"before"`
+	GroupsBefore map[app.ID]*app.Group `json:"groupsBefore,omitempty"`
 }
 
 // MarshalJSON writes both parts.
 func (d Deployment) MarshalJSON() ([]byte, error) {
-	return json.Marshal(deploymentJSON{d.Deployment, d.Before})
+	return json.Marshal(deploymentJSON{d.Deployment, d.Before, d.GroupsBefore})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (d *Deployment) UnmarshalJSON(b []byte) error {
 	var v deploymentJSON
 	err := json.Unmarshal(b, &v)
-	d.Deployment, d.Before = v.Deployment, v.Before
+	d.Deployment, d.Before, d.GroupsBefore = v.Deployment, v.Before, v.GroupsBefore
 	return err
 }
 

@@ -42,6 +42,17 @@ func deploymentsRollback(s *session) {
 	s.do(http.MethodDelete, "/v2/deployments/"+id, "").is(http.StatusOK)
 	s.settled()
 	s.get("/v2/apps/web").has("app.cpus", "0.1").has("app.tasksRunning", "1")
+
+	s.ok(http.MethodPost, "/v2/groups", `{"id": "/shop", "dependencies": ["/web"], "groups": [{"id": "sub", "apps": [`+plain("big", 1, tooBig)+`]}]}`)
+	s.ok(http.MethodDelete, "/v2/deployments/"+s.get("/v2/deployments").text("0.id"), "")
+	s.settled()
+	s.get("/v2/groups/shop").is(http.StatusNotFound)
+	s.ok(http.MethodPost, "/v2/groups", `{"id": "/shop", "dependencies": ["/web"]}`)
+	s.ok(http.MethodPut, "/v2/groups/shop", `{"dependencies": [], "apps": [`+plain("big", 1, tooBig)+`]}`)
+	s.get("/v2/groups/shop").has("dependencies", "[]")
+	s.ok(http.MethodDelete, "/v2/deployments/"+s.get("/v2/deployments").text("0.id"), "")
+	s.settled()
+	s.get("/v2/groups/shop").has("dependencies", `["/web"]`).has("apps", "[]")
 }
 
 // api.md §2.3: DELETE with force abandons, 202 without a body; everything stays where it is.
