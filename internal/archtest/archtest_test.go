@@ -57,6 +57,7 @@ func laboratory() []string {
 		"marathon/driver/docker/dockertest", "marathon/driver/sandbox/sandboxtest",
 		"marathon/storm",
 		"marathon/driver/mesos/mesostest",
+		"marathon/driver/mesos/mesosfleet",
 	}
 }
 

@@ -46,6 +46,7 @@ func clientMarathonLB(s *session) {
 		"path": "/health", "portIndex": 1, "intervalSeconds": 2, "gracePeriodSeconds": 5, "timeoutSeconds": 1}]`))
 	s.ok(http.MethodPost, "/v2/apps", plain("/idle", 0, `"portDefinitions": [{"port": 10300}, {"port": 10301}]`))
 	s.settled()
+	s.await("the first checks", "/v2/apps/box", func(a reply) bool { return a.number("app.tasksHealthy") == 2 })
 	a := s.get("/v2/apps?embed=apps.tasks", "User-Agent: marathon-lb", "Accept: application/json").is(http.StatusOK)
 	s.noNulls(a)
 	for path, want := range map[string]string{

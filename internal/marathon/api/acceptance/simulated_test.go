@@ -37,23 +37,54 @@ func TestSimulated(t *testing.T) {
 
 const prefix = "/acceptance/"
 
-// platform is a scheduler with its API on pipes. broken is told of rules that the scheduler breaks.
+// platform is a scheduler over machines in memory, with its API on pipes. broken is told of rules that the scheduler breaks.
 func platform(t *testing.T, broken func(format string, args ...any)) (p acceptance.Platform, end func()) {
 	t.Helper()
 	root, secrets := memory.New(), t.TempDir()
-	fleet := simulated.New(simulated.Config{
+	machines := machines(broken)
+	machines.Store = simulated.StoreIn(root, prefix)
+	fleet := simulated.New(machines)
+	db, conn := root.Client(), fleet.Open()
+	s := run.New(run.Config{Dial: fleet.Dial, Secrets: secrets}, store.New(db, prefix), conn, fleet.Members(), slog.New(slog.DiscardHandler))
+	p, stop := serve(t, s, s)
+	overFleet(&p, fleet)
+	p.KeepSecret = func(source, text string) { keep(t, secrets, source, text) }
+	p.Lose, p.Find = func(host string) { _ = fleet.Cut(host) }, func(host string) { _ = fleet.Heal(host) }
+	return p, func() {
+		stop()
+		if err := errors.Join(conn.Close(), db.Close(), root.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// machines are those of a platform.
+func machines(broken func(format string, args ...any)) simulated.Config {
+	return simulated.Config{
 		Behaviour: func(driver.Spec, simulated.Files) simulated.Behaviour {
 			return simulated.Behaviour{Starts: 500 * time.Millisecond, Stops: 200 * time.Millisecond}
 		},
-		Hosts: hosts(), Store: simulated.StoreIn(root, prefix),
+		Hosts:    hosts(),
 		Broken:   func(rule simulated.Rule, text string) { broken("%s: %s", rule, text) },
 		Postgres: simulated.Pace{Bootstrap: 2 * time.Second, Clone: 3 * time.Second, Recover: time.Second, Lease: 3 * time.Second, Switchover: 300 * time.Millisecond},
-	})
+	}
+}
+
+// overFleet has a platform play with the machines below it.
+func overFleet(p *acceptance.Platform, fleet *simulated.Fleet) {
+	p.End, p.SetPassing, p.SetHealthy, p.Given = fleet.End, fleet.SetPassing, fleet.SetHealthy, fleet.Given
+	p.Leader = func(id app.ID) app.InstanceID {
+		leader, _ := fleet.Leader(id)
+		return leader
+	}
+}
+
+// serve runs a scheduler with its API on pipes. hosts is nil where the machines cannot be switched on and off.
+func serve(t *testing.T, s *run.Scheduler, hosts api.Hosts) (p acceptance.Platform, end func()) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	db, conn := root.Client(), fleet.Open()
-	s := run.New(run.Config{Dial: fleet.Dial, Secrets: secrets}, store.New(db, prefix), conn, fleet.Members(), log)
 	server := api.New(api.Config{Address: "127.0.0.1:8080", Version: "test", FrameworkID: s.FrameworkID}, api.Backend{
-		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: s, Drains: s, Volumes: s, Waits: s, Groups: s, Loaded: s.Loaded,
+		Scheduler: s, History: s, Tasks: s, Feed: s, Clusters: s, Metrics: s, Hosts: hosts, Drains: s, Volumes: s, Waits: s, Groups: s, Loaded: s.Loaded,
 	}, log)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	l := listenPipes()
@@ -69,19 +100,12 @@ func platform(t *testing.T, broken func(format string, args ...any)) (p acceptan
 			time.Sleep(d)
 			synctest.Wait()
 		},
-		End: fleet.End, SetPassing: fleet.SetPassing, SetHealthy: fleet.SetHealthy, Given: fleet.Given,
-		KeepSecret: func(source, text string) { keep(t, secrets, source, text) },
-		Lose:       func(host string) { _ = fleet.Cut(host) }, Find: func(host string) { _ = fleet.Heal(host) },
-		Leader: func(id app.ID) app.InstanceID {
-			leader, _ := fleet.Leader(id)
-			return leader
-		},
 	}
 	return p, func() {
 		transport.CloseIdleConnections()
 		cancel(errors.New("the test is over"))
 		life.Wait()
-		if err := errors.Join(failed[0], failed[1], conn.Close(), db.Close(), root.Close()); err != nil {
+		if err := errors.Join(failed[0], failed[1]); err != nil {
 			t.Error(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"os"
 	"time"
 
@@ -18,6 +19,8 @@ type Config struct {
 	Masters []string                                  // host:port of each
 	Find    func(ctx context.Context) (string, error) // where the leading master is, instead of Masters
 	TLS     *tls.Config                               // nil: plain HTTP
+	// Dial connects to masters; nil: as usual.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	Name      string // of the framework; "pgbaton" by default
 	Role      string // "*" by default, with which nothing can be reserved
@@ -77,7 +80,7 @@ func (c Config) framework(id string) wire.FrameworkInfo {
 
 func (c Config) session(framework string) session.Config {
 	return session.Config{
-		Find: c.Find, Masters: c.Masters, Framework: c.framework(framework), Principal: c.Principal, Secret: c.Secret, TLS: c.TLS,
+		Find: c.Find, Masters: c.Masters, Framework: c.framework(framework), Principal: c.Principal, Secret: c.Secret, TLS: c.TLS, Dial: c.Dial,
 		LeastPause: c.LeastPause, MostPause: c.MostPause,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,8 +19,11 @@ import (
 // Config says what kind of master it is.
 type Config struct {
 	Agents []AgentConfig
-	// Run starts the process of a task; nil: tasks are played.
-	Run Runner
+	// Run starts the process of a task, and Play has a task played by somebody else; both nil: tasks are played here.
+	Run  Runner
+	Play Player
+	// Listener is where the master is called; nil: a free port of this machine.
+	Listener net.Listener
 	// Principal and Secret are what frameworks have to log in with; empty: nobody has to.
 	Principal, Secret string
 	// Heartbeat is the interval of heartbeats, 15 s by default.
@@ -64,7 +68,7 @@ type stream struct {
 	closed bool
 }
 
-// New starts a master on a free port of this machine. It ends with the test.
+// New starts a master. It ends with the test, if nobody closes it before.
 func New(t *testing.T, cfg Config) *Master {
 	t.Helper()
 	if cfg.Heartbeat == 0 {
@@ -74,22 +78,34 @@ func New(t *testing.T, cfg Config) *Master {
 	for _, a := range cfg.Agents {
 		m.agents = append(m.agents, m.newAgent(a))
 	}
-	m.server = httptest.NewServer(m)
-	t.Cleanup(m.close)
+	m.server = httptest.NewUnstartedServer(m)
+	if cfg.Listener != nil {
+		_ = m.server.Listener.Close()
+		m.server.Listener = cfg.Listener
+	}
+	m.server.Start()
+	t.Cleanup(m.Close)
 	return m
 }
 
 // Address is the host:port of the master.
 func (m *Master) Address() string { return strings.TrimPrefix(m.server.URL, "http://") }
 
-func (m *Master) close() {
+// Close ends the master and every process on its agents.
+func (m *Master) Close() {
 	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return
+	}
 	m.closed = true
 	for _, f := range m.frameworks {
 		f.hangUp()
 	}
 	for _, a := range m.agents {
-		a.stopAll()
+		if m.cfg.Play == nil {
+			a.stopAll()
+		}
 	}
 	m.mu.Unlock()
 	m.server.CloseClientConnections()

@@ -100,12 +100,15 @@ func (m *Master) furnish(t *task, sandbox string) error {
 	return nil
 }
 
-// erase removes the folders of volumes that were destroyed.
+// erase removes what lies in volumes that were destroyed.
 func (m *Master) erase(a *agent, volumes []wire.Resource) {
-	if m.cfg.Run == nil {
-		return
-	}
 	for _, v := range volumes {
+		if m.cfg.Play != nil {
+			m.cfg.Play.Destroyed(a.cfg.Hostname, v.Disk.Persistence.ID)
+		}
+		if m.cfg.Run == nil {
+			continue
+		}
 		_ = os.RemoveAll(filepath.Join(m.cfg.Run.Root(), a.cfg.Hostname, "volumes", v.Disk.Persistence.ID))
 	}
 }

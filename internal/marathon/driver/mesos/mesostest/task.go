@@ -60,7 +60,11 @@ func (m *Master) taskOf(id string) *task {
 // start lets a task run: as a process, or played.
 func (t *task) start() {
 	t.tell("TASK_STARTING", "", "")
-	if t.a.m.cfg.Run == nil {
+	switch {
+	case t.a.m.cfg.Play != nil:
+		t.play()
+		return
+	case t.a.m.cfg.Run == nil:
 		t.tell("TASK_RUNNING", "", "")
 		return
 	}

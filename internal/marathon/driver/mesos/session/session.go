@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,6 +42,8 @@ type Config struct {
 	Principal string
 	Secret    secret.Text
 	TLS       *tls.Config // nil: plain HTTP
+	// Dial connects to masters; nil: as usual.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Bounds of the pause between two attempts to subscribe; 100 ms and 15 s by default.
 	LeastPause, MostPause time.Duration
 }
@@ -89,7 +92,7 @@ func New(cfg Config, log *slog.Logger) *Session {
 		s.framework = cfg.Framework.ID.Value
 	}
 	s.client = &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: cfg.TLS, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute},
+		Transport:     &http.Transport{TLSClientConfig: cfg.TLS, DialContext: cfg.Dial, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return s
