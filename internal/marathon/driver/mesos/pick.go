@@ -73,7 +73,11 @@ func pickOne(free []wire.Resource, w wire.Resource, roles []string) (used []wire
 }
 
 // accepted reports whether a definition takes resources of that role; without a word about it, only those that are nobody's.
+// Ports count for everybody who is offered them: package place knows of no roles there.
 func accepted(r wire.Resource, roles []string) bool {
+	if r.Name == "ports" {
+		return true
+	}
 	role := reservedFor(r)
 	if role == "" {
 		role = anyRole
