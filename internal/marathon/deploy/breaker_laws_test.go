@@ -186,7 +186,7 @@ func (f *fleet) edit(id app.InstanceID, change func(*Instance)) {
 func (f *fleet) known() int {
 	n := 0
 	for _, i := range f.state.Instances {
-		if a := f.tasks[i.ID]; a.well() && a.contact.expected() && i.State == app.TaskRunning {
+		if a := f.tasks[i.ID]; a.well() && (a.contact.Early || !a.contact.Heard.IsZero()) && i.State == app.TaskRunning {
 			n++
 		}
 	}

@@ -24,9 +24,6 @@ func (c Contact) Next(heard bool, now time.Time) Contact {
 	return c
 }
 
-// expected reports whether silence says anything. A new task that never answered may just be broken.
-func (c Contact) expected() bool { return c.Early || !c.Heard.IsZero() }
-
 // ears are what the scheduler hears of the running tasks of which it expects to hear. A task counts as heard when another
 // one on its host is: the way there is open.
 type ears struct {
@@ -39,15 +36,10 @@ type ears struct {
 type hearing struct{ heard, silent, unasked, hosts int }
 
 func newEars(s *State) ears {
-	last := map[string]time.Time{}
+	last, newest := s.lastHeard()
 	var expected, mute []*Instance
 	for n := range s.Instances {
-		i := &s.Instances[n]
-		c := s.Health[i.ID].Contact
-		if c.Heard.After(last[i.Host]) {
-			last[i.Host] = c.Heard
-		}
-		if c.expected() && i.running() {
+		if i := &s.Instances[n]; i.running() && s.expected(i, newest) {
 			expected = append(expected, i)
 		}
 	}
@@ -67,6 +59,30 @@ func newEars(s *State) ears {
 		e.mute, e.hosts = append(e.mute, last[i.Host]), append(e.hosts, len(seen))
 	}
 	return e
+}
+
+// lastHeard is when anything was heard on each host, and anywhere.
+func (s *State) lastHeard() (last map[string]time.Time, newest time.Time) {
+	last = map[string]time.Time{}
+	for n := range s.Instances {
+		i := &s.Instances[n]
+		at := s.Health[i.ID].Contact.Heard
+		if at.After(last[i.Host]) {
+			last[i.Host] = at
+		}
+		if at.After(newest) {
+			newest = at
+		}
+	}
+	return last, newest
+}
+
+// expected reports whether the silence of a task says anything. One that has never answered may just be broken, unless it
+// ran before it was asked, or began after the last of the others was heard.
+func (s *State) expected(i *Instance, newest time.Time) bool {
+	c := s.Health[i.ID].Contact
+	began := !newest.IsZero() && !c.Missed.IsZero() && i.StartedAt.Time().After(newest)
+	return c.Early || !c.Heard.IsZero() || began
 }
 
 // before is how many of the times are.

@@ -85,7 +85,7 @@ func (w *world) checkBlind(task app.TaskID) {
 		switch {
 		case i.Task() == task && i.Stopping != nil:
 			cause = i.Stopping.Cause
-		case i.Task() != task && i.State == app.TaskRunning && i.Stopping == nil && slices.Contains(s.known, i.Task()) && !s.sick[i.Task()]:
+		case i.Task() != task && i.State == app.TaskRunning && i.Stopping == nil && slices.ContainsFunc(s.known, func(t app.TaskID) bool { return t.Instance() == i.ID }) && !s.sick[i.Task()]:
 			others++
 		}
 	}
