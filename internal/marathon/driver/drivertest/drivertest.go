@@ -20,8 +20,6 @@ type Platform struct {
 	Image string
 	// Checks says that the driver runs health checks beside its tasks.
 	Checks bool
-	// NoLogs says that the machines keep what tasks print to themselves, so that a failure cannot tell it.
-	NoLogs bool
 	// Hosts is how many hosts have something to offer, where offers come one after the other; 0 where they are there at once.
 	Hosts int
 	// Folder is where the volume of a task lies in the folder it begins in; empty where that folder is the volume.
@@ -292,11 +290,7 @@ func endsByItself(_ *testing.T, s *session) {
 func failureSaysWhy(t *testing.T, s *session) {
 	spec := s.launch(s.spec("1", 1, Fails))
 	status := s.await(spec.Task, app.TaskFailed)
-	words := []string{"3"}
-	if !s.platform.NoLogs {
-		words = append(words, "the disk is made of cheese")
-	}
-	for _, want := range words {
+	for _, want := range []string{"3", "the disk is made of cheese"} {
 		if !strings.Contains(status.Message, want) {
 			t.Errorf("message %q does not mention %q", status.Message, want)
 		}

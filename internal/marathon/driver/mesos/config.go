@@ -34,6 +34,8 @@ type Config struct {
 	Env map[string]string
 	// FailoverTimeout is how long the framework may be away before Mesos kills its tasks; a week by default.
 	FailoverTimeout time.Duration
+	// Hold is how long an offer that nobody uses is kept before other frameworks get their turn; 1 min by default.
+	Hold time.Duration
 	// Idle is how long after the last question for offers they are given back; 30 s by default.
 	Idle time.Duration
 	// LeastPause and MostPause bound the pause before another attempt to subscribe; see [session.Config].
@@ -43,6 +45,7 @@ type Config struct {
 const (
 	defaultFailover = 7 * 24 * time.Hour
 	defaultIdle     = 30 * time.Second
+	defaultHold     = time.Minute
 	anyRole         = "*"
 )
 
@@ -57,6 +60,7 @@ func (c Config) complete() (Config, error) {
 	c.Name, c.Role, c.User = cmp.Or(c.Name, "pgbaton"), cmp.Or(c.Role, anyRole), cmp.Or(c.User, "root")
 	c.Hostname = cmp.Or(c.Hostname, hostname)
 	c.FailoverTimeout, c.Idle = cmp.Or(c.FailoverTimeout, defaultFailover), cmp.Or(c.Idle, defaultIdle)
+	c.Hold = cmp.Or(c.Hold, defaultHold)
 	return c, nil
 }
 

@@ -11,6 +11,8 @@ const (
 	revivePause = 5 * time.Second
 	// refuse is how long what is declined is not offered again unless it is asked for.
 	refuse = 120 * time.Second
+	// turn is how long others have to take what was held for too long.
+	turn = 2 * time.Second
 )
 
 // demand is whether offers are wanted. Somebody has to want them, or other frameworks get them.
@@ -53,7 +55,7 @@ func (d *Driver) rest() {
 	d.background(wire.Call{Type: wire.CallSuppress, Suppress: &wire.Roles{Roles: []string{d.cfg.Role}}})
 	for _, a := range d.agents {
 		if len(a.pending) == 0 {
-			d.decline(a)
+			d.decline(a, refuse)
 		}
 	}
 }
@@ -65,8 +67,24 @@ func (d *Driver) suppress(roles []string) {
 	}
 }
 
+// watch gives what is held of an agent back after a while, for a moment, so that other frameworks get their turn: a task
+// that waits for more than there is must not keep what there is from everybody.
+func (d *Driver) watch(a *agent) {
+	if a.held != nil {
+		return
+	}
+	a.held = time.AfterFunc(d.cfg.Hold, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		a.held = nil
+		if d.ctx.Err() == nil && len(a.pending) == 0 && len(a.parked) == 0 {
+			d.decline(a, turn)
+		}
+	})
+}
+
 // decline gives what is held of an agent back.
-func (d *Driver) decline(a *agent) {
+func (d *Driver) decline(a *agent, refuse time.Duration) {
 	if len(a.offers) == 0 {
 		return
 	}

@@ -41,6 +41,7 @@ func (d *Driver) Launch(ctx context.Context, s driver.Spec) error {
 	}
 	t := d.mention(s.Task)
 	t.agent, t.host, t.volume, t.heard, t.sent = a.id, a.host, s.Volume, true, make(chan struct{})
+	t.limit = failuresOf(s.App)
 	if v := d.volumes[s.Volume]; v != nil {
 		v.user = s.Task
 	}
@@ -168,8 +169,14 @@ func cannot(s driver.Spec) string {
 	if a.Cmd == "" && len(a.Args) == 0 && s.Image() == "" {
 		return "there is neither a command nor an image to run"
 	}
+	if n := len(beside(a)); n > 1 {
+		return fmt.Sprintf("Mesos runs one check beside a task, and there are %d (COMMAND and MESOS_*)", n)
+	}
 	if a.Container == nil {
 		return ""
+	}
+	if a.Container.Docker != nil && a.Container.Docker.PullConfig != nil {
+		return "pullConfig is not supported on Mesos: the agents know the logins of registries (--docker_config)"
 	}
 	for _, v := range a.Container.Volumes {
 		switch {

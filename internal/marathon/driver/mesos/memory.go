@@ -23,6 +23,7 @@ type agent struct {
 	pending []step
 	flush   *time.Timer
 	parked  []*parked
+	held    *time.Timer // until offers that nobody uses are given back
 }
 
 // task is a task that somebody has spoken of.
@@ -36,6 +37,10 @@ type task struct {
 	killed bool           // somebody wants it to end
 	sent   chan struct{}  // closed when its launch is no longer on the way; nil for one that another driver launched
 	ended  *driver.Status // its last status, where that was the end
+	// What its check says: in a row it has failed that often, and may that often; the last failure counted; the verdict.
+	failures, limit int
+	told            string
+	healthy         *bool
 }
 
 // volume is a volume that was shown in an offer, or is being made.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -22,6 +23,8 @@ type Driver struct {
 	ctx    context.Context //nolint:containedctx // of everything in the background, which nobody calls
 	stop   context.CancelFunc
 	work   sync.WaitGroup
+	// agentsClient asks agents for logs.
+	agentsClient *http.Client
 
 	mu        sync.Mutex
 	session   *session.Session // nil while there is none that could come to something
@@ -53,6 +56,7 @@ func New(cfg Config, log *slog.Logger) (*Driver, error) {
 		cfg: cfg, log: log, events: driver.NewQueue(), changed: make(chan struct{}), settled: make(chan struct{}),
 		agents: map[string]*agent{}, tasks: map[app.TaskID]*task{}, volumes: map[string]*volume{}, fences: map[string]func(){},
 	}
+	d.agentsClient = &http.Client{Transport: &http.Transport{TLSClientConfig: cfg.TLS, DisableKeepAlives: true}}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	d.work.Go(d.events.Run)
 	return d, nil
@@ -217,7 +221,7 @@ func (d *Driver) hear(e wire.Event) {
 	case e.Rescind != nil:
 		d.rescinded(e.Rescind.OfferID.Value)
 	case e.Update != nil:
-		d.report(e.Update.Status)
+		d.update(e.Update.Status)
 	case e.UpdateOperationStatus != nil:
 		d.operated(e.UpdateOperationStatus.Status)
 	case e.InverseOffers != nil:

@@ -38,9 +38,10 @@ func (d *Driver) hold(offers []wire.Offer) {
 		d.look(a, o)
 		d.askAt(a)
 		if d.demand.suppressed && len(a.pending) == 0 {
-			d.decline(a)
+			d.decline(a, refuse)
 			continue
 		}
+		d.watch(a)
 		fresh = true
 	}
 	if fresh {

@@ -11,6 +11,26 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
 )
 
+// update takes a status. That of a failure is told with the end of its log, which its agent is asked for.
+func (d *Driver) update(s wire.TaskStatus) {
+	if s.State != string(app.TaskFailed) || s.AgentID == nil || s.UUID == "" || d.ctx.Err() != nil {
+		d.report(s)
+		return
+	}
+	a := d.agents[s.AgentID.Value]
+	if a == nil || a.url == nil {
+		d.report(s)
+		return
+	}
+	at, framework := a.url, d.framework
+	d.work.Go(func() {
+		s := d.explain(s, at, framework)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.report(s)
+	})
+}
+
 // report tells what became of a task.
 func (d *Driver) report(s wire.TaskStatus) {
 	if strings.HasPrefix(s.TaskID.Value, fencePrefix) {
@@ -19,7 +39,7 @@ func (d *Driver) report(s wire.TaskStatus) {
 	}
 	t := d.mention(app.TaskID(s.TaskID.Value))
 	status := driver.Status{
-		Task: t.id, State: state(s), Message: message(s), Time: moment(s.Timestamp), Healthy: s.Healthy, Addresses: addresses(s),
+		Task: t.id, State: state(s), Message: message(s), Time: moment(s.Timestamp), Healthy: t.health(s), Addresses: addresses(s),
 	}
 	if s.AgentID != nil {
 		d.located(t, s)

@@ -73,6 +73,7 @@ func (d *Driver) send(a *agent) {
 	}
 	a.pending = nil
 	clear(a.offers)
+	a.letGo()
 	d.work.Go(func() { d.accept(accept, steps) })
 }
 
@@ -113,8 +114,17 @@ func (d *Driver) drop(a *agent, why string) {
 		a.flush.Stop()
 		a.flush = nil
 	}
+	a.letGo()
 	for _, s := range steps {
 		s.fail(why)
+	}
+}
+
+// letGo begins the time anew for which the offers to come are held.
+func (a *agent) letGo() {
+	if a.held != nil {
+		a.held.Stop()
+		a.held = nil
 	}
 }
 

@@ -16,12 +16,45 @@ func (d *Driver) taskInfo(s driver.Spec, resources []wire.Resource) wire.TaskInf
 	a := s.App
 	info := wire.TaskInfo{
 		Name: discoveryName(a.ID), TaskID: wire.ID{Value: string(s.Task)}, AgentID: wire.ID{Value: s.Offer}, Resources: resources,
-		Command: command(s, d.cfg), Container: container(s), HealthCheck: healthCheck(a), Discovery: discovery(s), Labels: labels(a.Labels),
+		Command: command(s, d.cfg), Container: container(s), HealthCheck: healthCheck(s), Discovery: discovery(s), Labels: labels(a.Labels),
+		Limits: limits(a.ResourceLimits),
 	}
-	if a.TaskKillGracePeriodSeconds != nil {
-		info.KillPolicy = &wire.KillPolicy{GracePeriod: &wire.Duration{Nanoseconds: int64(time.Duration(*a.TaskKillGracePeriodSeconds) * time.Second)}}
+	if grace := grace(a); grace > 0 {
+		info.KillPolicy = &wire.KillPolicy{GracePeriod: &wire.Duration{Nanoseconds: int64(grace)}}
 	}
 	return info
+}
+
+// postgresGrace is how long a PostgreSQL server has where its definition says nothing: its last checkpoint can take minutes,
+// and agents that are drained know of no other grace than that of the task.
+const postgresGrace = 2 * time.Minute
+
+func grace(a app.App) time.Duration {
+	switch {
+	case a.TaskKillGracePeriodSeconds != nil:
+		return time.Duration(*a.TaskKillGracePeriodSeconds) * time.Second
+	case a.IsPostgres():
+		return postgresGrace
+	}
+	return 0
+}
+
+// limits are what the task may take at most.
+func limits(l *app.ResourceLimits) map[string]any {
+	if l == nil {
+		return nil
+	}
+	list := map[string]any{}
+	for name, limit := range map[string]*app.Limit{"cpus": l.CPUs, "mem": l.Mem} {
+		switch {
+		case limit == nil:
+		case limit.Unlimited:
+			list[name] = "Infinity"
+		default:
+			list[name] = limit.Amount
+		}
+	}
+	return list
 }
 
 // discoveryName is the path of the app from the inside out: "patroni.postgresql".
@@ -94,17 +127,43 @@ func container(s driver.Spec) *wire.Container {
 			c.Mesos.Image.Cached = &cached
 		}
 	}
-	if c.Docker == nil && !a.HostNetwork() {
-		network := wire.NetworkInfo{Name: "mesos-bridge", PortMappings: mappings(s)}
-		if a.Networks[0].Mode == app.NetworkContainer {
-			network.Name = a.Networks[0].Name
+	c.NetworkInfos = networks(s)
+	if l := a.Container.LinuxInfo; l != nil && l.IPCInfo != nil && c.Docker == nil {
+		c.LinuxInfo = &wire.LinuxInfo{IPCMode: l.IPCInfo.Mode}
+		if l.IPCInfo.ShmSize != nil {
+			c.LinuxInfo.ShmSize = *l.IPCInfo.ShmSize
 		}
-		c.NetworkInfos = []wire.NetworkInfo{network}
 	}
-	if c.Docker == nil && c.Mesos == nil && len(c.Volumes) == 0 && len(c.NetworkInfos) == 0 {
+	if c.Docker == nil && c.Mesos == nil && c.LinuxInfo == nil && len(c.Volumes) == 0 && len(c.NetworkInfos) == 0 {
 		return nil
 	}
 	return c
+}
+
+// bridge is the network of Mesos' containerizer that Marathon calls so.
+const bridge = "mesos-bridge"
+
+// networks are those a container joins by name. Docker's bridge has none.
+func networks(s driver.Spec) []wire.NetworkInfo {
+	var list []wire.NetworkInfo
+	docker := s.App.Container.Type == app.ContainerDocker
+	if s.App.HostNetwork() {
+		return nil
+	}
+	for _, n := range s.App.Networks {
+		info := wire.NetworkInfo{Name: n.Name, Labels: labels(n.Labels)}
+		if n.Mode == app.NetworkBridge {
+			if docker {
+				continue
+			}
+			info.Name = bridge
+		}
+		if !docker && len(list) == 0 {
+			info.PortMappings = mappings(s)
+		}
+		list = append(list, info)
+	}
+	return list
 }
 
 func dockerNetwork(a app.App) string {
@@ -117,14 +176,11 @@ func dockerNetwork(a app.App) string {
 	return "USER"
 }
 
-// parameters are those of the definition, the name of a network and the label by which a task's container is found.
+// parameters are those of the definition and the label by which a task's container is found.
 func parameters(s driver.Spec) []wire.Parameter {
 	list := []wire.Parameter{}
 	for _, p := range s.App.Container.Docker.Parameters {
 		list = append(list, wire.Parameter{Key: p.Key, Value: p.Value})
-	}
-	if !s.App.HostNetwork() && s.App.Networks[0].Mode == app.NetworkContainer {
-		list = append(list, wire.Parameter{Key: "network", Value: s.App.Networks[0].Name})
 	}
 	return append(list, wire.Parameter{Key: "label", Value: "MESOS_TASK_ID=" + string(s.Task)})
 }
@@ -147,39 +203,6 @@ func mappings(s driver.Spec) []wire.PortMapping {
 		}
 	}
 	return list
-}
-
-// neverKill is more failures than there will be: the executor tells how the task is, and the scheduler, who knows what a
-// database is doing, decides what follows.
-const neverKill = 1 << 30
-
-// healthCheck is the one check of the definition that the executor runs. It asks the port inside the container.
-func healthCheck(a app.App) *wire.HealthCheck {
-	for _, h := range a.HealthChecks {
-		check := &wire.HealthCheck{
-			DelaySeconds: float64(h.DelaySeconds), IntervalSeconds: float64(h.IntervalSeconds), TimeoutSeconds: float64(h.TimeoutSeconds),
-			ConsecutiveFailures: neverKill, GracePeriodSeconds: float64(h.GracePeriodSeconds),
-		}
-		port := 0
-		if h.Port != nil {
-			port = *h.Port
-		} else if all := a.Ports(); h.PortIndex != nil && *h.PortIndex < len(all) {
-			port = all[*h.PortIndex].ContainerPort
-		}
-		switch h.Protocol {
-		case app.ProtocolCommand:
-			check.Type, check.Command = "COMMAND", &wire.Command{Shell: true, Value: h.Command.Value}
-		case app.ProtocolMesosHTTP, app.ProtocolMesosHTTPS:
-			scheme := strings.ToLower(strings.TrimPrefix(string(h.Protocol), "MESOS_"))
-			check.Type, check.HTTP = "HTTP", &wire.HTTPProbe{Scheme: scheme, Port: port, Path: h.Path, Protocol: strings.ToUpper(h.IPProtocol)}
-		case app.ProtocolMesosTCP:
-			check.Type, check.TCP = "TCP", &wire.TCPProbe{Port: port}
-		case app.ProtocolHTTP, app.ProtocolHTTPS, app.ProtocolTCP:
-			continue
-		}
-		return check
-	}
-	return nil
 }
 
 // discovery is what service discovery gets to know: host ports.

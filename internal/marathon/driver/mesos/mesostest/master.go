@@ -129,6 +129,10 @@ func (m *Master) name(format string) string {
 
 // ServeHTTP answers like the scheduler endpoint of a master.
 func (m *Master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/files/read" {
+		m.files(w, r)
+		return
+	}
 	if user, password, _ := r.BasicAuth(); m.cfg.Principal != "" && (user != m.cfg.Principal || password != m.cfg.Secret) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="mesos-master-scheduler"`)
 		plain(w, http.StatusUnauthorized, "401 Unauthorized.")

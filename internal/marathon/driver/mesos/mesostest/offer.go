@@ -37,7 +37,7 @@ func (m *Master) offerAgent(a *agent, f *framework) {
 	m.offers[o.id] = o
 	f.send(wire.Event{Type: wire.EventOffers, Offers: &wire.Offers{Offers: []wire.Offer{{
 		ID: wire.ID{Value: o.id}, FrameworkID: wire.ID{Value: f.id}, AgentID: wire.ID{Value: a.id}, Hostname: a.cfg.Hostname,
-		URL:       &wire.URL{Scheme: "http", Address: wire.Address{Hostname: a.cfg.Hostname, IP: a.cfg.IP, Port: 5051}, Path: "/slave(1)"},
+		URL:       &wire.URL{Scheme: "http", Address: wire.Address{Hostname: a.cfg.Hostname, IP: a.cfg.IP, Port: m.agentPort()}, Path: "/slave(1)"},
 		Resources: wire.Allocated(mine, role), Attributes: a.cfg.Attributes, Domain: a.domain(), Unavailability: a.window,
 		AllocationInfo: &wire.AllocationInfo{Role: role},
 	}}}})

@@ -65,6 +65,9 @@ func (m *Master) run(t *task) (process, error) {
 	}
 	defer func() { _ = log.Close() }()
 	cmd.Stdout, cmd.Stderr = log, log
+	if err := os.WriteFile(filepath.Join(sandbox, "stderr"), nil, 0o644); err != nil { //nolint:gosec // a test's
+		return process{}, err
+	}
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}

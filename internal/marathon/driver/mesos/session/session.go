@@ -56,6 +56,7 @@ type Session struct {
 
 	mu         sync.Mutex
 	current    *subscription // nil while there is none
+	subscribed bool          // there was one
 	framework  string
 	suppressed []string
 	leader     string // a redirect said so
@@ -99,7 +100,8 @@ func New(cfg Config, log *slog.Logger) *Session {
 }
 
 // Run subscribes again and again until ctx ends, and returns nil then. The error is ErrFailedOver, ErrRemoved, or one that
-// wraps ErrRejected: who we are is not what the masters take us for, and trying again would not change it.
+// wraps ErrRejected: who we are is not what the masters take us for, and trying again would not change it. Once a master has
+// taken us, a later refusal is not the last word: its logins may be on their way.
 func (s *Session) Run(ctx context.Context, h Handler) error {
 	defer s.client.CloseIdleConnections()
 	pause := s.cfg.LeastPause
@@ -109,7 +111,7 @@ func (s *Session) Run(ctx context.Context, h Handler) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, ErrFailedOver) || errors.Is(err, ErrRemoved) || errors.Is(err, ErrRejected) {
+		if errors.Is(err, ErrFailedOver) || errors.Is(err, ErrRemoved) || errors.Is(err, ErrRejected) && !s.welcome() {
 			return err
 		}
 		if time.Since(began) > s.cfg.MostPause {
@@ -120,6 +122,13 @@ func (s *Session) Run(ctx context.Context, h Handler) error {
 		pause = min(2*pause, s.cfg.MostPause)
 	}
 	return nil
+}
+
+// welcome reports whether this session was ever subscribed.
+func (s *Session) welcome() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subscribed
 }
 
 // jitter is between half of d and d, so that schedulers do not all come at once.

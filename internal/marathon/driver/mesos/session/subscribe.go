@@ -111,7 +111,7 @@ func (s *Session) follow(sub *subscription, records *wire.Records, watchdog *tim
 func (s *Session) begin(sub *subscription, framework string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current, s.framework = sub, framework
+	s.current, s.framework, s.subscribed = sub, framework, true
 	s.log.Info("subscribed to Mesos", slog.String("master", sub.master), slog.String("framework", framework))
 }
 
