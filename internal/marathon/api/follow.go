@@ -83,7 +83,7 @@ func (s *Server) awaitLeader(r *http.Request) (leader string, self bool) {
 func (s *Server) via() string { return "1.1 " + s.config.Address }
 
 // newForwarder makes what passes requests on. It answers with what the leader says, headers included.
-func (s *Server) newForwarder() *http.Transport {
+func newForwarder() *http.Transport {
 	return &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		ResponseHeaderTimeout: answerTimeout,

@@ -24,6 +24,8 @@ type Config struct {
 	AllowOrigins []string
 	// Concurrent is how many requests are worked on at once, event streams left out; 0: any number.
 	Concurrent int
+	// Transport is how the scheduler that leads is reached; nil: the ordinary way.
+	Transport http.RoundTripper
 	// Level is how much is logged, if that can be changed while the program runs.
 	Level *slog.LevelVar
 }
@@ -62,7 +64,9 @@ func New(config Config, backend Backend, log *slog.Logger) *Server {
 	if config.Concurrent > 0 {
 		s.places = make(chan struct{}, config.Concurrent)
 	}
-	s.transport = s.newForwarder()
+	if s.transport = config.Transport; s.transport == nil {
+		s.transport = newForwarder()
+	}
 	// Pages of other sites must not steer the scheduler through the browser of somebody who can reach it. Programs send
 	// none of the headers this looks at.
 	guard := http.NewCrossOriginProtection()

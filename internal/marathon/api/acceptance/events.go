@@ -13,7 +13,7 @@ import (
 // listen opens the event stream and returns what reads the next event: its type and its data.
 func (s *session) listen(query string, headers ...string) (next func() (string, map[string]any), end func()) {
 	s.Helper()
-	resp := s.open(http.MethodGet, "/v2/events"+query, "", append(headers, "Accept: text/event-stream")...) //nolint:bodyclose // end closes it
+	resp := s.stream(query, append(headers, "Accept: text/event-stream")...) //nolint:bodyclose // end closes it
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		s.Fatalf("the stream begins with %d as %q", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
@@ -28,6 +28,21 @@ func (s *session) listen(query string, headers ...string) (next func() (string, 
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
 	return func() (string, map[string]any) { return s.event(lines) }, func() { _ = resp.Body.Close() }
+}
+
+// stream opens the event stream, over the one redirect by which a scheduler that does not lead answers (clients.md §0 row 13).
+func (s *session) stream(query string, headers ...string) *http.Response {
+	s.Helper()
+	resp := s.open(http.MethodGet, "/v2/events"+query, "", headers...)
+	if resp.StatusCode != http.StatusFound {
+		return resp
+	}
+	if err := resp.Body.Close(); err != nil {
+		s.Error(err)
+	}
+	to := *s
+	to.p.URL = strings.TrimSuffix(resp.Header.Get("Location"), "/v2/events"+query)
+	return to.open(http.MethodGet, "/v2/events"+query, "", headers...)
 }
 
 // event reads one event the way marathon-lb does: by the exact beginnings of lines.
@@ -112,7 +127,7 @@ func eventsFiltered(s *session) {
 	if kind, _ := next(); kind != "deployment_success" {
 		s.Errorf("the stream carries %s", kind)
 	}
-	resp := s.open(http.MethodGet, "/v2/events?event_type=nothing", "", "Accept: text/event-stream")
+	resp := s.stream("?event_type=nothing", "Accept: text/event-stream")
 	defer resp.Body.Close() //nolint:errcheck // only read
 	start := time.Now()
 	lines := bufio.NewReader(resp.Body)

@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,10 +34,13 @@ type Platform struct {
 }
 
 // Run holds a platform to everything. enter makes one and calls test with it, perhaps in a bubble of virtual time, and ends
-// it when test returns.
-func Run(t *testing.T, enter func(t *testing.T, test func(*testing.T, Platform))) {
+// it when test returns. Scenarios that are named by but are left out.
+func Run(t *testing.T, enter func(t *testing.T, test func(*testing.T, Platform)), but ...string) {
 	t.Helper()
 	for _, s := range scenarios() {
+		if slices.Contains(but, s.name) {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			enter(t, func(t *testing.T, p Platform) { s.run(&session{T: t, p: p}) })
 		})

@@ -108,7 +108,7 @@ func eventsOfStreams(s *session) {
 	s.carries("event_stream_attached", s.until(next, "event_stream_attached"), "remoteAddress", "timestamp")
 	leave()
 	s.carries("event_stream_detached", s.until(next, "event_stream_detached"), "remoteAddress")
-	a := s.open(http.MethodGet, "/v2/events?event_type=x", "", "Accept: application/json, text/event-stream;q=0.9")
+	a := s.stream("?event_type=x", "Accept: application/json, text/event-stream;q=0.9")
 	if a.StatusCode != http.StatusOK || a.Header.Get("X-Marathon-Leader") == "" {
 		s.Errorf("a stream among other things is answered with %d, leader %q", a.StatusCode, a.Header.Get("X-Marathon-Leader"))
 	}
