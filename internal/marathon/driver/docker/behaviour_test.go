@@ -8,9 +8,10 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
@@ -52,6 +53,8 @@ func TestBehaviour(t *testing.T) {
 		"a kill while files are fetched":                       killedWhileFetching,
 		"over TCP, with and without TLS":                       overTCP,
 		"a gpu that the daemon does not know":                  strangeGPU,
+		"an image that cannot be had":                          missingImage,
+		"a disk that is full":                                  fullDisk,
 		"several networks":                                     severalNetworks,
 		"images behind a login":                                privateImages,
 	} {
@@ -457,6 +460,57 @@ func strangeGPU(_ *testing.T, r *trial) {
 	}
 }
 
+func missingImage(_ *testing.T, r *trial) {
+	a := app.App{Cmd: "true", Container: &app.Container{Docker: &app.Docker{Image: "127.0.0.1:1/nobody/has:1"}}}
+	s := r.launch(r.spec(1, a))
+	got := r.await(s, app.TaskFailed)
+	if want := "image 127.0.0.1:1/nobody/has:1 cannot be pulled to host docker1: "; !strings.HasPrefix(got.Message, want) || !strings.Contains(got.Message, "connection refused") {
+		r.t.Errorf("message: %q", got.Message)
+	}
+}
+
+// A daemon whose disk is full says no, which is not the same as silence; what it has stays as it is.
+func fullDisk(t *testing.T, r *trial) {
+	s := r.spec(1, app.App{Cmd: runsOn})
+	s.Volume = "in-time"
+	r.reserve(s)
+	r.launch(s)
+	r.await(s, app.TaskRunning)
+	volumes := r.daemon.Docker("info", "-f", "{{.DockerRootDir}}") + "/volumes"
+	if err := unix.Mount("tmpfs", volumes, "tmpfs", 0, "nr_inodes=1"); err != nil {
+		t.Fatal(err)
+	}
+	full := true
+	free := func() {
+		if full {
+			full = false
+			if err := unix.Unmount(volumes, 0); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	t.Cleanup(free)
+	late := r.spec(2, app.App{Cmd: runsOn})
+	late.Volume = "too-late"
+	reservation := driver.Reservation{Volume: late.Volume, Instance: late.Instance, Host: late.Host, App: late.App}
+	if err := r.Reserve(t.Context(), reservation); !errors.Is(err, driver.ErrRefused) || !strings.Contains(err.Error(), "no space left on device") {
+		t.Errorf("reserve: %v", err)
+	}
+	s.App.Container.Volumes = []app.Volume{{ContainerPath: "/more", Persistent: &app.PersistentVolume{}}}
+	if err := r.Kill(t.Context(), s.Task, patience); err != nil {
+		t.Fatal(err)
+	}
+	r.await(s, app.TaskKilled)
+	s.Task = app.NewTaskID(s.Instance, 2)
+	r.launch(s)
+	if got := r.await(s, app.TaskFailed); !strings.Contains(got.Message, "make volume for /more") || !strings.Contains(got.Message, "no space left") {
+		t.Errorf("launch: %q", got.Message)
+	}
+	free()
+	r.reserve(late)
+	r.launchAgain(s)
+}
+
 func twoSchedulers(t *testing.T, r *trial) {
 	s := r.spec(1, app.App{Cmd: runsOn})
 	s.Volume = "wanted-twice"
@@ -579,70 +633,6 @@ func portChecks(t *testing.T, r *trial) {
 	if err := r.Kill(t.Context(), s.Task, 0); err != nil {
 		t.Fatal(err)
 	}
-	r.await(s, app.TaskKilled)
-}
-
-// A daemon that goes away takes nothing with it that it can give back.
-func TestDaemonRestarts(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		args   []string
-		signal syscall.Signal
-		then   app.TaskState
-	}{
-		{"containers go on without it", []string{"--live-restore"}, syscall.SIGKILL, app.TaskRunning},
-		{"containers end with it", nil, syscall.SIGKILL, app.TaskFinished},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			daemon := dockertest.Start(t, c.args...)
-			daemon.Shell(shell, "/")
-			r := newTrial(t, daemon)
-			s := r.spec(1, app.App{Cmd: runsOn})
-			s.Volume = "stays"
-			r.reserve(s)
-			r.launch(s)
-			r.await(s, app.TaskRunning)
-			daemon.End(c.signal)
-			r.await(s, app.TaskUnreachable)
-			if offers, err := r.Offers(t.Context()); err != nil || len(offers) != 0 {
-				t.Errorf("offers of a daemon that is away: %v, %v", offers, err)
-			}
-			if err := r.Destroy(t.Context(), driver.Volume{ID: s.Volume, Host: s.Host}); err == nil {
-				t.Error("a volume of a daemon that is away was destroyed")
-			}
-			unknown := r.spec(9, app.App{})
-			if err := r.Kill(t.Context(), unknown.Task, 0); err != nil {
-				t.Fatal(err)
-			}
-			r.await(unknown, app.TaskUnreachable)
-			daemon.Begin()
-			r.await(s, c.then)
-			if c.then == app.TaskRunning {
-				if err := r.Kill(t.Context(), s.Task, patience); err != nil {
-					t.Fatal(err)
-				}
-				r.await(s, app.TaskKilled)
-			}
-			if offers, err := r.Offers(t.Context()); err != nil || len(offers) != 2 || len(offers[0].Volumes) != 1 {
-				t.Errorf("offers of a daemon that is back: %v, %v", offers, err)
-			}
-		})
-	}
-}
-
-// A kill that is asked for while the daemon is away is done when it is back.
-func TestKillWhileAway(t *testing.T) {
-	daemon := dockertest.Start(t, "--live-restore")
-	daemon.Shell(shell, "/")
-	r := newTrial(t, daemon)
-	s := r.launch(r.spec(1, app.App{Cmd: runsOn}))
-	r.await(s, app.TaskRunning)
-	daemon.End(syscall.SIGKILL)
-	r.await(s, app.TaskUnreachable)
-	if err := r.Kill(t.Context(), s.Task, time.Second); err != nil {
-		t.Fatal(err)
-	}
-	daemon.Begin()
 	r.await(s, app.TaskKilled)
 }
 

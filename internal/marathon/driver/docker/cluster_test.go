@@ -47,6 +47,16 @@ func TestClusterInContainers(t *testing.T) {
 			return !strings.Contains(running, killed) && c.settled(3) && c.leader().Host != led.Host
 		})
 	}})
+	c.take(deed{"the docker daemon dies and is back", rewired, 3, func() {
+		before := c.daemon.Docker("ps", "-q", "--no-trunc")
+		c.daemon.End(syscall.SIGKILL)
+		c.await("silence", func() bool { return c.tasks("TASK_UNREACHABLE") == 3 })
+		c.daemon.Begin()
+		c.await("the same members", func() bool { return c.tasks("TASK_RUNNING") == 3 && c.settled(3) })
+		if after := c.daemon.Docker("ps", "-q", "--no-trunc"); after != before {
+			t.Errorf("containers before %s and after %s", before, after)
+		}
+	}})
 	for _, n := range []int{2, 3} {
 		c.take(deed{fmt.Sprintf("scale to %d", n), planned, n, func() {
 			c.change(fmt.Sprintf(`{"instances": %d}`, n))
@@ -96,6 +106,9 @@ const (
 	appPath     = "/v2/apps//postgresql/patroni"
 	// soon is how long anything may take on a machine that has other things to do.
 	soon = 2 * time.Minute
+	// rewired is how long nobody can write when a daemon comes back and sets up the network of its containers anew: TCP sends
+	// again what was lost meanwhile.
+	rewired = 5 * time.Second
 	// unplanned is how long nobody can write, at most, when the container of the leader is killed: its lease has to run out.
 	unplanned = 22 * time.Second
 )
@@ -109,7 +122,7 @@ func newCluster(t *testing.T) *cluster {
 	c := &cluster{t: t, dir: t.TempDir(), hosts: map[string]string{}}
 	c.program = filepath.Join(c.dir, "pgbaton")
 	c.run(root, "go", []string{"CGO_ENABLED=0"}, "build", "-o", c.program, "./cmd/pgbaton")
-	c.daemon = dockertest.Start(t)
+	c.daemon = dockertest.Start(t, "--live-restore")
 	if out, err := c.try(root, "scripts/image.sh", []string{"DOCKER_HOST=" + c.daemon.Endpoint, "PROGRAM=" + c.program, "BASE=debootstrap"}, "latest"); err != nil {
 		peer.Missing(t, "the image cannot be made, scripts/image.sh base makes what it needs: "+out)
 	}
@@ -260,8 +273,8 @@ type seen struct {
 		TasksRunning, TasksHealthy int
 		Deployments                []any
 		Tasks                      []struct {
-			ID, Host string
-			Ports    []int
+			ID, Host, State string
+			Ports           []int
 		}
 	}
 }
@@ -273,6 +286,21 @@ func (c *cluster) app() (seen, error) {
 		err = json.Unmarshal(text, &s)
 	}
 	return s, err
+}
+
+// tasks is how many tasks are in a state.
+func (c *cluster) tasks(state string) int {
+	s, err := c.app()
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, task := range s.App.Tasks {
+		if task.State == state {
+			n++
+		}
+	}
+	return n
 }
 
 type member struct {

@@ -1,10 +1,12 @@
 package docker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/place"
 )
@@ -21,6 +23,9 @@ type Config struct {
 	Dir string
 	// DockerConfig is a file of logins to registries as docker login writes it, read at each pull; empty: no logins.
 	DockerConfig string
+	// AnswerWithin is how long a daemon may take for an answer that it gives at once, 20 s if zero. One that takes longer is
+	// out of reach, and it is asked that often.
+	AnswerWithin time.Duration
 	// CPUQuota lets no task have more CPU than it was promised, also where others leave some. Without it CPUs are shares.
 	CPUQuota bool
 }
@@ -61,6 +66,9 @@ type GPU struct {
 	// Devices are given to the task as they are, such as /dev/dri/renderD128; empty: the runtime is asked for ID.
 	Devices []string
 }
+
+// patience is AnswerWithin or the usual.
+func (c Config) patience() time.Duration { return cmp.Or(c.AnswerWithin, usualPatience) }
 
 // validate finds what would otherwise go wrong at the first launch.
 func (c Config) validate() error {

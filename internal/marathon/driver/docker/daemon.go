@@ -20,10 +20,9 @@ import (
 
 const (
 	// reachAgain is the pause before a daemon that did not answer is tried again: that it is back is nobody's event.
-	reachAgain = time.Second
-	// requestTimeout bounds requests that a daemon answers at once.
-	requestTimeout = 20 * time.Second
-	mebibyte       = 1 << 20
+	reachAgain    = time.Second
+	usualPatience = 20 * time.Second
+	mebibyte      = 1 << 20
 )
 
 // daemon is one Docker daemon. What may change is guarded by Driver.mu.
@@ -43,9 +42,9 @@ type daemon struct {
 // machine is what a daemon has to share.
 type machine struct{ cpus, mem, disk float64 }
 
-func newDaemon(c Daemon) (*daemon, error) {
+func newDaemon(c Daemon, patience time.Duration) (*daemon, error) {
 	// A daemon whose machine has lost its power says nothing: the connection has to find out.
-	dial := &net.Dialer{Timeout: requestTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	dial := &net.Dialer{Timeout: patience, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	options := []client.Opt{client.WithHost(c.Endpoint)}
 	if network, address, _ := strings.Cut(c.Endpoint, "://"); network == "tcp" {
 		options = append(options, client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -91,19 +90,25 @@ func (d *Driver) follow(m *daemon) {
 func (d *Driver) session(m *daemon, looked func()) error {
 	ctx, cancel := context.WithCancelCause(d.life)
 	defer cancel(errClosed)
-	hello, done := context.WithTimeout(ctx, requestTimeout)
-	defer done()
-	if _, err := m.api.Ping(hello, client.PingOptions{NegotiateAPIVersion: true, ForceNegotiate: true}); err != nil {
+	if err := m.ping(ctx, d.cfg.patience(), client.PingOptions{NegotiateAPIVersion: true, ForceNegotiate: true}); err != nil {
 		return err
 	}
 	wanted := client.Filters{}.Add("type", "container", "volume").Add("event", "start", "die", "destroy")
 	stream := m.api.Events(ctx, client.EventsListOptions{Filters: wanted})
-	if err := d.look(hello, m); err != nil {
+	if err := d.look(ctx, m); err != nil {
 		return err
 	}
 	looked()
+	d.work.Go(func() {
+		if err := m.beat(ctx, d.cfg.patience()); err != nil {
+			d.lose(m, err) // at once: the session may be waiting for an answer itself
+			cancel(err)
+		}
+	})
 	for {
 		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case e := <-stream.Messages:
 			if err := d.happened(ctx, m, e); err != nil {
 				return err
@@ -117,9 +122,37 @@ func (d *Driver) session(m *daemon, looked func()) error {
 	}
 }
 
+// ping asks whether a daemon answers.
+func (m *daemon) ping(ctx context.Context, patience time.Duration, options client.PingOptions) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it did not answer within %v", patience))
+	defer cancel()
+	_, err := m.api.Ping(ctx, options)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// beat returns an error when a daemon does not answer any more, nil when nobody asks any more. One that hangs says so with no
+// event: its stream stays open.
+func (m *daemon) beat(ctx context.Context, patience time.Duration) error {
+	ticker := time.NewTicker(patience)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if err := m.ping(ctx, patience, client.PingOptions{}); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
 // happened follows up one event. An error means that the daemon has to be looked at anew.
 func (d *Driver) happened(ctx context.Context, m *daemon, e events.Message) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.patience())
 	defer cancel()
 	_, ours := e.Actor.Attributes[labelRecord]
 	switch {
@@ -145,7 +178,7 @@ func (d *Driver) lose(m *daemon, err error) {
 		d.tellTrouble(m, err)
 		return
 	}
-	m.told = ""
+	m.told = err.Error()
 	d.log.Warn("a docker daemon is out of reach", slog.String("endpoint", m.cfg.Endpoint), slog.Any("err", err))
 	for _, t := range d.tasks {
 		if t.daemon == m && !t.state.Terminal() {

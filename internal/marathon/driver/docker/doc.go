@@ -38,5 +38,12 @@
 // # Events
 //
 // Each daemon is followed by its stream of events; while that stands, nothing is asked twice. A stream that breaks makes
-// the tasks of its hosts unreachable, not dead, until the daemon answers again and everything is looked at anew.
+// the tasks of its hosts unreachable, not dead, until the daemon answers again and everything is looked at anew. A daemon that
+// hangs keeps its stream open and is silent, so it is asked now and then whether it answers.
+//
+// # What is refused
+//
+// What this driver cannot give is refused at the launch, in a sentence that the app shows: options of docker run that are the
+// platform's or that nobody knows (parameters.go has those that are honoured), executors, profiles of Mesos' agents. What an answer
+// of the daemon refuses, a full disk say, is definite; its silence never is.
 package docker

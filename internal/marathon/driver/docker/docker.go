@@ -47,7 +47,7 @@ func Open(cfg Config, log *slog.Logger) (*Driver, error) {
 		clearing: map[string]bool{}, taken: map[string]map[int]time.Time{},
 	}
 	for _, c := range cfg.Daemons {
-		m, err := newDaemon(c)
+		m, err := newDaemon(c, cfg.patience())
 		if err != nil {
 			return nil, err
 		}

@@ -156,7 +156,7 @@ func (d *Driver) bring(ctx context.Context, l launch) {
 	known, definite := errors.AsType[*failure](err)
 	switch {
 	case err == nil:
-		d.report("look at container", d.refreshSoon(l.daemon, id)) //nolint:contextcheck // the launch may have been abandoned
+		d.report("look at container", d.refreshSoon(d.life, l.daemon, id)) //nolint:contextcheck // the launch may have been abandoned
 	case d.life.Err() != nil:
 	case killed:
 		d.giveUp(l, id, app.TaskKilled, "stopped before it began") //nolint:contextcheck // as above
@@ -167,15 +167,16 @@ func (d *Driver) bring(ctx context.Context, l launch) {
 	}
 }
 
-func (d *Driver) refreshSoon(m *daemon, id string) error {
-	ctx, cancel := context.WithTimeout(d.life, requestTimeout)
+// refreshSoon looks at a container within the time of an answer.
+func (d *Driver) refreshSoon(ctx context.Context, m *daemon, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.patience())
 	defer cancel()
 	return d.refresh(ctx, m, id)
 }
 
 // giveUp ends a launch that came to nothing, and removes what it made before anybody else looks at that.
 func (d *Driver) giveUp(l launch, id string, state app.TaskState, why string) {
-	ctx, cancel := context.WithTimeout(d.life, requestTimeout)
+	ctx, cancel := context.WithTimeout(d.life, d.cfg.patience())
 	defer cancel()
 	err := d.removeOwn(ctx, l, id)
 	d.report("remove container", err, slog.String("task", string(l.spec.Task)))
@@ -194,7 +195,7 @@ func (d *Driver) findOut(l launch, id string, cause error) {
 	d.mu.Lock()
 	l.task.launching = false
 	d.mu.Unlock()
-	if d.refreshSoon(l.daemon, cmp.Or(id, l.task.rec.container())) == nil {
+	if d.refreshSoon(d.life, l.daemon, cmp.Or(id, l.task.rec.container())) == nil {
 		d.unmade(l.task)
 	}
 }

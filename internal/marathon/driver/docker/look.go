@@ -20,30 +20,17 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 )
 
-// look learns everything about a daemon.
+// look learns everything about a daemon. Each container has the time of an answer: there may be many.
 func (d *Driver) look(ctx context.Context, m *daemon) error {
-	total, err := measure(ctx, m)
-	if err != nil {
-		return err
-	}
-	if err := d.lookAtVolumes(ctx, m); err != nil {
-		return err
-	}
-	if err := d.lookAtStrangers(ctx, m); err != nil {
-		return err
-	}
 	expected := d.expected(m)
-	list, err := m.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labelRecord)})
+	containers, err := d.overview(ctx, m)
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	m.total, m.up = total, true
-	d.mu.Unlock()
 	there := map[string]bool{}
-	for _, c := range list.Items {
+	for _, c := range containers {
 		there[c.ID] = true
-		if err := d.refresh(ctx, m, c.ID); err != nil {
+		if err := d.refreshSoon(ctx, m, c.ID); err != nil {
 			return err
 		}
 	}
@@ -58,9 +45,33 @@ func (d *Driver) look(ctx context.Context, m *daemon) error {
 			d.work.Go(func() { d.stop(t) }) // the daemon may have forgotten what was asked of it
 		}
 	}
-	d.log.InfoContext(ctx, "a docker daemon is followed", slog.String("endpoint", m.cfg.Endpoint), slog.Int("containers", len(list.Items)))
+	d.log.InfoContext(ctx, "a docker daemon is followed", slog.String("endpoint", m.cfg.Endpoint), slog.Int("containers", len(containers)))
 	d.events.Add(driver.OffersChanged{})
 	return nil
+}
+
+// overview learns what a daemon has, and lists our containers. It counts as reached then.
+func (d *Driver) overview(ctx context.Context, m *daemon) ([]container.Summary, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.patience())
+	defer cancel()
+	total, err := measure(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.lookAtVolumes(ctx, m); err != nil {
+		return nil, err
+	}
+	if err := d.lookAtStrangers(ctx, m); err != nil {
+		return nil, err
+	}
+	list, err := m.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labelRecord)})
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m.total, m.up = total, true
+	return list.Items, nil
 }
 
 // expected are the living tasks of a daemon for which there must be a container: those that nobody is making one for.

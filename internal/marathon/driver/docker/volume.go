@@ -69,8 +69,11 @@ func (d *Driver) Reserve(ctx context.Context, r driver.Reservation) error {
 		return fmt.Errorf("%w: %w", driver.ErrRefused, err)
 	}
 	made, err := m.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: prefix + v.id, Labels: v.labels()})
-	if err != nil {
-		return fmt.Errorf("%w: make volume: %w", driver.ErrUnavailable, err)
+	switch {
+	case err != nil && answered(err): // that its disk is full, say
+		return fmt.Errorf("%w: make volume on host %s: %w", driver.ErrRefused, r.Host, err)
+	case err != nil:
+		return fmt.Errorf("%w: make volume on host %s: %w", driver.ErrUnavailable, r.Host, err)
 	}
 	found, ours := readVolume(made.Volume.Labels)
 	d.mu.Lock()
@@ -140,7 +143,7 @@ func (d *Driver) user(volume string) *task {
 // destroy removes a volume: what ended on it, its further parts, and last the volume itself, so that one that is half
 // removed is still listed.
 func (d *Driver) destroy(m *daemon, v driver.Volume) {
-	ctx, cancel := context.WithTimeout(d.life, requestTimeout)
+	ctx, cancel := context.WithTimeout(d.life, d.cfg.patience())
 	defer cancel()
 	err := d.clear(ctx, m, v.ID)
 	d.mu.Lock()
