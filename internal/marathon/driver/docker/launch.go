@@ -163,7 +163,7 @@ func (d *Driver) bring(ctx context.Context, l launch) {
 	case definite:
 		d.giveUp(l, id, known.state, oneLine(known.Error())) //nolint:contextcheck // as above
 	default:
-		d.findOut(l, id, err) //nolint:contextcheck // as above
+		d.findOut(l, id, err)
 	}
 }
 

@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/distribution/reference"
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
@@ -31,7 +33,7 @@ const (
 
 // pull brings an image to a daemon, or its newest version.
 func (d *Driver) pull(ctx context.Context, l launch, name string, files fetched) error {
-	auth, err := d.login(l, name, files)
+	auth, err := d.login(ctx, l, name, files)
 	if err != nil {
 		return failed(app.TaskFailed, "log in to the registry of image %s: %w", name, err)
 	}
@@ -47,7 +49,7 @@ func (d *Driver) pull(ctx context.Context, l launch, name string, files fetched)
 }
 
 // login is what the daemon shows the registry of an image; empty where nobody has a login there.
-func (d *Driver) login(l launch, image string, files fetched) (string, error) {
+func (d *Driver) login(ctx context.Context, l launch, image string, files fetched) (string, error) {
 	if c := l.spec.App.Container.Docker.Credential; c != nil {
 		return authconfig.Encode(registry.AuthConfig{Username: c.Principal, Password: c.Secret})
 	}
@@ -63,7 +65,7 @@ func (d *Driver) login(l launch, image string, files fetched) (string, error) {
 	if at == hubImage {
 		at = hub
 	}
-	found, err := known.GetAuthConfig(at)
+	found, err := ask(ctx, known, at)
 	if err != nil {
 		return "", fmt.Errorf("ask for the login at %s: %w", at, err)
 	}
@@ -74,6 +76,30 @@ func (d *Driver) login(l launch, image string, files fetched) (string, error) {
 		return "", nil
 	}
 	return authconfig.Encode(auth)
+}
+
+// askWithin is how long a program that knows passwords may take.
+const askWithin = time.Minute
+
+// ask looks for the login at a registry. Programs that know passwords cannot be ended from here: one that hangs is left alone.
+func ask(ctx context.Context, known *configfile.ConfigFile, registry string) (types.AuthConfig, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, askWithin, fmt.Errorf("the program that knows it did not answer within %v", askWithin))
+	defer cancel()
+	type answer struct {
+		login types.AuthConfig
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		login, err := known.GetAuthConfig(registry)
+		answers <- answer{login, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.login, a.err
+	case <-ctx.Done():
+		return types.AuthConfig{}, context.Cause(ctx)
+	}
 }
 
 // logins are those that count for a task, nil where there are none. A definition cannot name programs that know passwords:
