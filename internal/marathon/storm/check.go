@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
@@ -24,23 +23,6 @@ func (w *world) noteStops() {
 			}
 		}
 	}
-}
-
-// doubtful is a store some of whose writes have no answer: what was decided by then is asked for when it is known that it
-// was stored.
-type doubtful struct {
-	kv.Store
-
-	world *world
-}
-
-// Put implements kv.Store.
-func (s doubtful) Put(ctx context.Context, key, value string, c kv.Condition, lease kv.LeaseID) (kv.Version, error) {
-	version, err := s.Store.Put(ctx, key, value, c, lease)
-	if err != nil {
-		s.world.noteStops() //nolint:contextcheck // whoever looks needs no leave of who is looked at
-	}
-	return version, err
 }
 
 // check looks at the scheduler after an event.

@@ -12,6 +12,7 @@
 //	verbs.go       what each line of a history does
 //	blind.go       a scheduler without a network of its own
 //	check.go       the rules, after every line and whenever the machines are asked for something
+//	term.go        schedulers that freeze while others take over, and wake
 //	settle.go      the rules when everything is over
 //	mutants.go     deliberate mistakes, each of which has to break a rule
 //	crash_test.go  a scheduler dies before and after each of its calls

@@ -26,7 +26,23 @@ func Draw(seed uint64) History {
 		}
 		h.Events = append(h.Events, e)
 	}
-	return blinded(h, apps)
+	return succeeded(blinded(h, apps))
+}
+
+// succeeded is the history in which, in every third one, schedulers freeze in the middle of something, others take over, and
+// the frozen ones are woken later. It draws by itself, so that the others stay as they are.
+func succeeded(h History) History {
+	d := dealer{rand.New(rand.NewPCG(h.Seed, 13))} //nolint:gosec // as above
+	if d.IntN(3) > 0 {
+		return h
+	}
+	for range 1 + d.IntN(3) {
+		at := len(h.Events)/4 + d.IntN(len(h.Events)*3/4)
+		freeze := Event{After: d.pause(), Verb: "supplant", Args: []string{fmt.Sprint(d.IntN(40))}}
+		h.Events = slices.Insert(h.Events, at, freeze)
+		h.Events = slices.Insert(h.Events, at+1+d.IntN(len(h.Events)-at), Event{After: d.pause(), Verb: "wake"})
+	}
+	return h
 }
 
 // blinded is the history in which the scheduler cannot ask tasks how they are for some minutes, in every other one with an

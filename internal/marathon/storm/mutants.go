@@ -19,6 +19,7 @@ type mutant struct {
 	driver      func(*world, port) driver.Driver
 	store       func(*world, kv.Store) kv.Store
 	members     func(*world, run.Members) run.Members
+	term        func(run.Term) run.Term
 	deaf        bool
 }
 
@@ -68,9 +69,16 @@ func mutants() []mutant {
 			}}
 		}},
 		{name: "deaf", about: "that nobody takes a connection is not noticed: it looks as if each task ended its own", deaf: true},
+		{name: "endless-term", about: "a scheduler does not notice that another one leads", term: func(run.Term) run.Term { return endless{} }},
 		{name: "no-switchover", about: "a switchover counts as made without being so", members: func(_ *world, m run.Members) run.Members { return deafMembers{m} }},
 	}
 }
+
+// endless is a term that is never over.
+type endless struct{}
+
+// Left implements run.Term.
+func (endless) Left() time.Duration { return time.Hour }
 
 // bentDriver makes mistakes on the way to the driver and back.
 type bentDriver struct {

@@ -28,6 +28,8 @@ func verbs() map[string]func(*world, Event) {
 		"driver-on":   func(w *world, _ Event) { w.setWeather(func(x *simulated.Weather) { x.Silent = false }) },
 		"weather":     (*world).change,
 		"crash":       func(w *world, _ Event) { w.restart() },
+		"supplant":    (*world).supplant,
+		"wake":        func(w *world, _ Event) { w.wakeAll() },
 		"sick":        func(w *world, e Event) { w.feel(e, false) },
 		"well":        func(w *world, e Event) { w.feel(e, true) },
 		"blind":       func(w *world, _ Event) { w.setBlind(true) },
@@ -304,6 +306,7 @@ func (w *world) voice(e Event, silent bool) {
 
 // everything wrong is put right.
 func (w *world) heal() {
+	w.wakeAll()
 	w.weather = simulated.Weather{}
 	w.fleet.SetWeather(w.weather)
 	w.life.db.Reconnect()

@@ -78,10 +78,12 @@ type world struct {
 	seen    simulated.Store // what the scheduler has stored
 	fleet   *simulated.Fleet
 	weather simulated.Weather
-	life    *life
-	between func() // called whenever time has passed, nil for nothing
+	life    *life   // the scheduler that leads, or is to
+	former  []*life // those that were frozen when others took over
+	between func()  // called whenever time has passed, nil for nothing
 
 	mu     sync.Mutex
+	leads  *life // same as life, for those who hold the lock
 	broken *Violation
 	chance *rand.Rand // how long tasks take
 
@@ -91,15 +93,6 @@ type world struct {
 	abandoned map[app.ID]bool     // apps whose replacement was given up half-way
 	draining  map[string]time.Time
 	sight     sight
-}
-
-// life is one scheduler, from its start to its end.
-type life struct {
-	db     *memory.Store
-	conn   *simulated.Driver
-	sched  *run.Scheduler
-	cancel context.CancelFunc
-	ended  chan error
 }
 
 func newWorld(t *testing.T, h History, m mutant, trace io.Writer) *world {
@@ -123,6 +116,7 @@ func newWorld(t *testing.T, h History, m mutant, trace io.Writer) *world {
 }
 
 func (w *world) close() {
+	w.wakeAll()
 	w.crash()
 	_ = w.root.Close()
 }
@@ -140,10 +134,10 @@ func (w *world) behaviour(driver.Spec, simulated.Files) simulated.Behaviour {
 // start begins the life of a scheduler.
 func (w *world) start() {
 	l := &life{db: w.root.Client(), conn: w.fleet.Open(), ended: make(chan error, 1)}
-	look := &watched{port: l.conn, world: w}
+	look := &watched{port: ownPort{l.conn, w, l}, world: w}
 	var d driver.Driver = look
-	var db kv.Store = doubtful{l.db, w}
-	var members run.Members = w.fleet.Members()
+	var db kv.Store = ownStore{l.db, w, l}
+	var members run.Members = ownMembers{w.fleet.Members(), w, l}
 	if w.mutant.driver != nil {
 		d = w.mutant.driver(w, look)
 	}
@@ -153,22 +147,34 @@ func (w *world) start() {
 	if w.mutant.members != nil {
 		members = w.mutant.members(w, members)
 	}
+	var term run.Term = l
+	if w.mutant.term != nil {
+		term = w.mutant.term(term)
+	}
 	l.sched = run.New(run.Config{Dial: w.dial}, store.New(db, prefix), d, members, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(w.t.Context())
 	l.cancel = cancel
-	w.life = l
+	w.mu.Lock()
+	w.life, w.leads = l, l
+	w.mu.Unlock()
 	w.tellEvents(ctx, l.sched)
-	go func() { l.ended <- l.sched.Run(ctx) }()
+	go func() { l.ended <- l.sched.Lead(ctx, term, d) }()
 	w.pass(0)
 }
 
-// crash ends the life of a scheduler as kill -9 does: nothing it was about to do happens any more.
+// crash ends the life of the scheduler that leads as kill -9 does: nothing it was about to do happens any more.
 func (w *world) crash() {
 	w.life.db.Disconnect()
 	_ = w.life.conn.Close()
-	w.life.cancel()
-	<-w.life.ended //nolint:errcheck // how it dies does not matter
-	_ = w.life.db.Close()
+	w.bury(w.life)
+}
+
+// bury waits for the end of a life.
+func (w *world) bury(l *life) {
+	l.cancel()
+	<-l.ended //nolint:errcheck // how it dies does not matter
+	_ = l.conn.Close()
+	_ = l.db.Close()
 	synctest.Wait()
 }
 
