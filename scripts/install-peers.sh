@@ -5,7 +5,7 @@
 #   install-peers.sh postgresql haproxy etcdctl     these three
 #   install-peers.sh tests                          all that make test asks
 #
-# etcd-server, patroni and prometheus (with promtool) are what the tests of compatibility ask, docker (its daemon, which is
+# etcd-server, patroni, prometheus (with promtool) and python3-marathon are what the tests of compatibility ask, docker (its daemon, which is
 # not started, and what makes images without a registry) those of the docker driver, zookeeper those of the mesos driver.
 # patroni4, check-patroni and
 # vip-manager2 are not in every Debian: their packages are taken from a newer one, $PGBATON_NEWER or trixie, and unpacked
@@ -26,9 +26,10 @@ have() {
 	check-patroni) "$beside/bin/check-patroni" --version >/dev/null 2>&1 ;;
 	docker) have_all dockerd containerd runc docker iptables busybox debootstrap ip ;;
 	vip-manager2) [ -x "$beside/bin/vip-manager2" ] ;;
+	python3-marathon) /usr/bin/python3 -c 'import marathon' 2>/dev/null ;;
 	zookeeper) command -v java >/dev/null && [ -e /usr/share/java/zookeeper.jar ] ;;
 	*)
-		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl, etcd-server, patroni, patroni4, check-patroni, vip-manager2, prometheus, docker or zookeeper" >&2
+		echo "install-peers.sh: unknown name '$1': use postgresql, haproxy, etcdctl, etcd-server, patroni, patroni4, check-patroni, vip-manager2, prometheus, python3-marathon, docker or zookeeper" >&2
 		exit 2
 		;;
 	esac
@@ -109,7 +110,7 @@ newer_sources() {
 	done
 }
 
-[ "$*" = tests ] && set -- postgresql haproxy etcdctl etcd-server patroni patroni4 check-patroni vip-manager2 prometheus docker zookeeper
+[ "$*" = tests ] && set -- postgresql haproxy etcdctl etcd-server patroni patroni4 check-patroni vip-manager2 prometheus python3-marathon docker zookeeper
 missing=() newcomers=()
 for name in "$@"; do
 	have "$name" && continue
