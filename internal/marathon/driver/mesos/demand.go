@@ -29,11 +29,18 @@ func (d *Driver) want() {
 	if d.demand.suppressed && now.Sub(d.demand.revived) > revivePause {
 		d.demand.suppressed, d.demand.revived = false, now
 		d.suppress(nil)
-		d.background(wire.Call{Type: wire.CallRevive, Revive: &wire.Roles{Roles: []string{d.cfg.Role}}})
+		d.revive()
 	}
 	if !d.demand.watched {
 		d.demand.watched = true
 		time.AfterFunc(d.cfg.Idle, d.rest)
+	}
+}
+
+// revive asks for offers again. It is repeated with each subscription, for it may have come between two.
+func (d *Driver) revive() {
+	if !d.demand.suppressed && !d.demand.revived.IsZero() {
+		d.background(wire.Call{Type: wire.CallRevive, Revive: &wire.Roles{Roles: []string{d.cfg.Role}}})
 	}
 }
 

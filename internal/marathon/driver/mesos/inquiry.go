@@ -46,8 +46,11 @@ func (d *Driver) inquire() {
 	d.inquiry.timer = time.AfterFunc(d.inquiry.pause, d.inquireAgain)
 	settled := make(chan struct{})
 	d.settled = settled
-	questions := d.questions(d.live(func(t *task) bool { return t.heard }))
-	d.ask(append(questions, wire.Reconcile{Tasks: []wire.ReconcileTask{}}, d.fence(func() { close(settled) })))
+	running := d.live(func(t *task) bool { return t.heard })
+	for _, t := range running {
+		t.doubt = true // until it is answered for; a master says nothing before the agent has come back to it
+	}
+	d.ask(append(d.questions(running), wire.Reconcile{Tasks: []wire.ReconcileTask{}}, d.fence(func() { close(settled) })))
 }
 
 // inquireAgain asks about the tasks in doubt, and in the longest pauses about all.

@@ -183,6 +183,7 @@ func (d *Driver) subscribed(e wire.Subscribed) {
 	d.framework, d.failed = e.FrameworkID.Value, nil
 	d.feedback = e.MasterInfo != nil && feedback(e.MasterInfo.Version)
 	d.void("the subscription it was offered on has ended")
+	d.revive()
 	d.askOperations()
 	d.inquire()
 	d.announce()

@@ -44,13 +44,14 @@ func (d *Driver) operatedMaking(v *volume, s wire.OperationStatus) {
 	d.unmade(v, fmt.Sprintf("Mesos did not make it: %s: %s", s.State, s.Message))
 }
 
-// operatedUndoing: an operation that is unknown was never heard of, or has been answered for before; an offer tells. One that
-// failed is not repeated by itself: whoever wants the volume destroyed asks again.
+// operatedUndoing: an operation that is unknown was never heard of, or has been answered for before; what is offered tells.
+// One that failed is not repeated by itself: whoever wants the volume destroyed asks again.
 func (d *Driver) operatedUndoing(v *volume, s wire.OperationStatus) {
 	switch v.undoing = ""; s.State {
 	case "OPERATION_FINISHED":
 		d.unmadeAsWanted(v)
 	case "OPERATION_UNKNOWN":
+		d.unmake(d.agentOf(v.agent), v)
 	default:
 		v.unmaking = false
 	}

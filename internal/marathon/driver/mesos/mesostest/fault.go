@@ -85,3 +85,20 @@ func (f *faults) meet(m *Master, r *http.Request, call wire.Call) (lost bool, st
 	}
 	return lost, status, text
 }
+
+// Remove tears a framework down, as an operator or its failover timeout does: its tasks end, and its id is of no use any more.
+// What is reserved for it stays.
+func (m *Master) Remove(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.frameworks[id]
+	f.removed = true
+	f.hangUp()
+	for _, a := range m.agents {
+		for _, t := range a.living() {
+			if t.framework == id {
+				t.kill("REASON_FRAMEWORK_REMOVED", 0)
+			}
+		}
+	}
+}
