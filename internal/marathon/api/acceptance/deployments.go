@@ -3,6 +3,7 @@ package acceptance
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // tooBig makes an app whose deployment stays open: no host has that much.
@@ -99,7 +100,9 @@ func deploymentsAreLimited(s *session) {
 	for n := range 100 {
 		s.ok(http.MethodPost, "/v2/apps", plain(fmt.Sprintf("/app%d", n), 1, tooBig))
 	}
-	s.do(http.MethodPost, "/v2/apps", plain("/one-more", 1)).is(http.StatusForbidden)
+	if a := s.do(http.MethodPost, "/v2/apps", plain("/one-more", 1)).is(http.StatusForbidden); !strings.Contains(a.text("message"), "100") {
+		s.Errorf("the message names no limit: %s", a.body)
+	}
 	s.do(http.MethodDelete, "/v2/deployments/"+s.get("/v2/deployments").text("0.id")+"?force=true", "").is(http.StatusAccepted)
 	s.do(http.MethodPost, "/v2/apps", plain("/one-more", 1)).is(http.StatusCreated)
 }

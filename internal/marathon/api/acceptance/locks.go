@@ -220,3 +220,68 @@ func labelSelectors(s *session) {
 		}
 	}
 }
+
+// api.md §1: whatever starts a deployment names it in a header, the same as in the body.
+func deploymentsAreNamed(s *session) {
+	s.runs(plain("/shop/web", 2))
+	names := map[string]bool{}
+	for _, c := range []struct{ method, path, body string }{
+		{http.MethodPut, "/v2/apps/shop/web", `{"mem": 17}`},
+		{http.MethodPatch, "/v2/apps/shop/web", `{"mem": 18}`},
+		{http.MethodPut, "/v2/apps", `[{"id": "/shop/web", "mem": 19}]`},
+		{http.MethodPost, "/v2/apps/shop/web/restart", ``},
+		{http.MethodDelete, "/v2/apps/shop/web/tasks?scale=true", ``},
+		{http.MethodPut, "/v2/apps/shop/new", `{"cmd": "work", "instances": 0}`},
+		{http.MethodPut, "/v2/groups/shop", `{"scaleBy": 3}`},
+		{http.MethodPost, "/v2/groups/shop", `{"id": "sub", "apps": []}`},
+		{http.MethodPatch, "/v2/groups/shop", `{"enforceRole": true}`},
+		{http.MethodDelete, "/v2/groups/shop/sub", ``},
+		{http.MethodDelete, "/v2/apps/shop/new", ``},
+	} {
+		a := s.ok(c.method, c.path, c.body)
+		id := a.header.Get("Marathon-Deployment-Id")
+		if id == "" || id != a.text("deploymentId") || a.text("version") == "" || names[id] {
+			s.Errorf("%s: the header says %q, the body %s", a.request, id, a.body)
+		}
+		names[id] = true
+		s.settled()
+	}
+}
+
+// api.md §2.1: what changes nothing is answered like a change, and no task, version or deployment comes of it. Of versions the
+// newest fifty are kept.
+func nothingDiffers(s *session) {
+	s.runs(plain("/web", 1))
+	before, task := s.get("/v2/apps/web"), s.tasks("/web")[0]
+	s.p.Pass(time.Second)
+	if a := s.ok(http.MethodPut, "/v2/apps/web", plain("/web", 1)); a.text("deploymentId") == "" {
+		s.Errorf("PUT answers %s", a.body)
+	}
+	s.get("/v2/deployments").has("", "[]")
+	after := s.get("/v2/apps/web")
+	if after.text("app.version") != before.text("app.version") || s.tasks("/web")[0] != task {
+		s.Errorf("the version was %s and is %s, the task was %s and is %s", before.text("app.version"), after.text("app.version"), task, s.tasks("/web")[0])
+	}
+	s.ok(http.MethodPost, "/v2/apps", plain("/idle", 0))
+	for n := range 55 {
+		s.ok(http.MethodPut, "/v2/apps/idle", fmt.Sprintf(`{"mem": %d}`, 100+n))
+	}
+	s.p.Pass(time.Second)
+	if n := s.get("/v2/apps/idle/versions").count("versions"); n < 50 || n > 51 {
+		s.Errorf("%d versions are kept, want 50", n)
+	}
+	s.get("/v2/apps/idle/versions/"+s.get("/v2/apps/idle/versions").text("versions.49")).is(http.StatusOK).has("id", `"/idle"`)
+}
+
+// api.md §3.6: a task that finishes well is one that ended too soon, too; one that was killed is not.
+func finishedTasksWait(s *session) {
+	s.runs(plain("/web", 1, `"backoffSeconds": 60`))
+	task := s.tasks("/web")[0]
+	s.do(http.MethodDelete, "/v2/apps/web/tasks/"+string(task), "").is(http.StatusOK)
+	s.awaitTasks("/web", 1, task)
+	s.p.End(s.tasks("/web")[0], "TASK_FINISHED", "")
+	a := s.await("a delayed app", "/v2/queue", func(a reply) bool { return a.count("queue") == 1 })
+	if left := a.has("queue.0.delay.overdue", "false").number("queue.0.delay.timeLeftSeconds"); left < 30 || left > 120 {
+		s.Errorf("timeLeftSeconds is %v", left)
+	}
+}

@@ -204,3 +204,23 @@ func volumesAreFixed(s *session) {
 		}
 	}
 }
+
+// api.md §3.7: instances with volumes are restarted where they are, as many at once as the strategy allows.
+func residentsRestartInPlace(s *session) {
+	s.runs(plain("/web", 3, volume, `"role": "web"`))
+	volumes, hosts, old := s.volumes(), s.hosts("/web"), s.tasks("/web")
+	s.ok(http.MethodPost, "/v2/apps/web/restart", "")
+	lowest, highest := s.bounds("/web")
+	if lowest < 2 || highest > 3 {
+		s.Errorf("%d to %d of three ran, want 2 to 3", lowest, highest)
+	}
+	now := s.awaitTasks("/web", 3, old...)
+	if fmt.Sprint(s.volumes()) != fmt.Sprint(volumes) || !slices.Equal(s.hosts("/web"), hosts) {
+		s.Errorf("the tasks run on %v of %v, it was %v of %v", s.volumes(), s.hosts("/web"), volumes, hosts)
+	}
+	for _, id := range now {
+		if id.Incarnation() != 2 {
+			s.Errorf("%s is not the second run of its instance", id)
+		}
+	}
+}
