@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -105,14 +104,9 @@ func (d *Driver) questions(tasks []*task) []wire.Reconcile {
 
 // ask asks in the background. What gets lost is asked again.
 func (d *Driver) ask(questions []wire.Reconcile) {
-	if len(questions) == 0 || d.ctx.Err() != nil {
-		return
+	for _, q := range questions {
+		d.background(wire.Call{Type: wire.CallReconcile, Reconcile: &q})
 	}
-	d.work.Go(func() {
-		if err := d.put(d.ctx, questions); err != nil {
-			d.log.Debug("a question about tasks came to nothing", slog.Any("err", err))
-		}
-	})
 }
 
 // put asks in order.

@@ -42,6 +42,8 @@ type Driver struct {
 	fences  map[string]func() // questions that mark the end of a reconciliation
 	inquiry inquiry
 	demand  demand
+	outbox  []wire.Call // to be made in the background
+	sending bool        // somebody does
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -164,18 +166,6 @@ func (d *Driver) call(ctx context.Context, c wire.Call) error {
 	return fmt.Errorf("%w: %w", driver.ErrUnavailable, err)
 }
 
-// background makes a call whose failure the next one of its kind makes up for.
-func (d *Driver) background(c wire.Call) {
-	if d.ctx.Err() != nil {
-		return
-	}
-	d.work.Go(func() {
-		if err := d.call(d.ctx, c); err != nil {
-			d.log.Debug("a call to Mesos came to nothing", slog.String("call", string(c.Type)), slog.Any("err", err))
-		}
-	})
-}
-
 // subscribed begins a subscription: what was offered on the one before is void, and what happened meanwhile is asked for.
 func (d *Driver) subscribed(e wire.Subscribed) {
 	d.mu.Lock()
@@ -196,8 +186,9 @@ func (d *Driver) lost(err error) {
 	d.void("the subscription has ended: " + err.Error())
 }
 
-// void drops all offers.
+// void drops all offers, and what was going to be said about them.
 func (d *Driver) void(why string) {
+	d.outbox = nil
 	for _, a := range d.agents {
 		d.drop(a, why)
 	}

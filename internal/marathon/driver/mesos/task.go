@@ -94,7 +94,9 @@ func command(s driver.Spec, cfg Config) *wire.Command {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		variables = append(variables, wire.Variable{Name: name, Value: env[name]})
 	}
-	c.Environment = &wire.Environment{Variables: variables}
+	if len(variables) > 0 {
+		c.Environment = &wire.Environment{Variables: variables}
+	}
 	for _, f := range s.App.Fetch {
 		c.URIs = append(c.URIs, wire.URI{Value: f.URI, Executable: f.Executable, Extract: f.Extract, Cache: f.Cache, OutputFile: f.DestPath})
 	}
