@@ -24,7 +24,7 @@ func (w words) moments(key string) []time.Time {
 
 func (w words) health() Health {
 	return Health{
-		Healthy: w.has("ok"), Failing: w.has("bad"), Kill: w.sentence("kill", ""), Own: w.has("own"), Sick: w.moment("sick"), Quiet: w.moment("quiet"),
+		Healthy: w.has("ok"), Failing: w.has("bad"), Mute: w.moment("mute"), Kill: w.sentence("kill", ""), Own: w.has("own"), Sick: w.moment("sick"), Quiet: w.moment("quiet"),
 		Contact: Contact{Heard: w.moment("heard"), Missed: w.moment("missed"), Early: w.has("early")},
 	}
 }

@@ -100,6 +100,13 @@ func (e ears) between(since, until time.Time) hearing {
 	return h
 }
 
+// own reports whether a check fails by the task's own silence: no other is asked, or, before its last question was in vain, as
+// many others were heard as are silent.
+func (e ears) own(h Health, now time.Time) bool {
+	all, meanwhile := e.between(h.Mute, now), e.between(h.Mute, h.Contact.Missed)
+	return len(e.heard) < 2 || !all.cutOff() && meanwhile.heard >= max(1, meanwhile.silent)
+}
+
 // cutOff reports whether the silence is rather the scheduler's fault than that of the tasks: more of them are silent than
 // answer. Where only those of one host are and others answer, it is the host's.
 func (h hearing) cutOff() bool {

@@ -34,6 +34,7 @@ type planner struct {
 	queue     map[app.ID]*app.Queued
 	waiting   map[subject]bool
 	blames    map[app.InstanceID]blame // whose fault it is that tasks do not answer
+	heard     *ears                    // nil before anybody asks
 	turn      map[app.InstanceID]bool  // plain tasks that may be ended for a failed check now, nil before anybody asks
 }
 
@@ -59,6 +60,15 @@ func newPlanner(s State, now time.Time) *planner {
 	slices.Sort(p.ids)
 	p.plan.Breaker, p.blames = s.Breaker.next(&s, now)
 	return p
+}
+
+// ears are what is heard of all tasks.
+func (p *planner) ears() ears {
+	if p.heard == nil {
+		e := newEars(&p.state)
+		p.heard = &e
+	}
+	return *p.heard
 }
 
 // byApp are the instances of each app in the order of their ids.
@@ -113,6 +123,8 @@ type view struct {
 	instances []Instance
 	roles     Roles
 	state     *State
+	now       time.Time
+	ears      func() ears // what is heard of all tasks
 }
 
 // view collects what is known of an app. Of a deleted one the instances remember what matters for their stop.
@@ -121,6 +133,7 @@ func (p *planner) view(id app.ID) view {
 	v := view{
 		id: id, def: def, defined: defined, want: def.Instances, halted: !p.state.Halted.IsZero(), instances: p.instances[id],
 		postgres: def.IsPostgres(), resident: Resident(def), roles: p.state.Roles[id], state: &p.state,
+		now: p.now, ears: p.ears,
 	}
 	for n := range v.instances {
 		v.resident = v.resident || v.instances[n].Volume != ""

@@ -152,9 +152,15 @@ func (p *planner) rollVictims(v view, old, renewed []Instance, spare, healthy in
 	return order[:max(min(spare, may+max(healthy, 0), len(order)), 0)]
 }
 
-// failing reports whether nobody would miss the instance: it does not run, or a health check says that it is not well.
+// failing reports whether nobody would miss the instance: it does not run, or a health check says that it is not well. Of one
+// that does not answer nothing is known as long as that may be the scheduler's fault.
 func (v *view) failing(i Instance) bool {
-	return !i.running() || len(v.def.HealthChecks) > 0 && v.state.Health[i.ID].Failing
+	if !i.running() || len(v.def.HealthChecks) == 0 {
+		return !i.running()
+	}
+	h := v.state.Health[i.ID]
+	answered := h.Contact.Early || !h.Contact.Heard.IsZero() // who never did is broken
+	return h.Failing || !h.Mute.IsZero() && (!answered || v.ears().own(h, v.now))
 }
 
 func (v *view) anyStopping() bool { return slices.ContainsFunc(v.instances, Instance.busyStopping) }

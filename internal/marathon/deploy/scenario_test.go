@@ -25,7 +25,7 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 //	instance   ID app=/pg state=RUNNING goal=running host=node1 version=… started=… ended=… failures=… stopping=-3s clean led deleted
 //	member     INSTANCE leader|streaming|replica|silent|empty primary|standby lag=… state=…
 //	deployment ID Stop:/a;Restart:/b,Scale:/c step=1 at=-10s
-//	health     INSTANCE ok|bad|kill=… own sick=-60s quiet=-40s heard=-41s missed=-1s early
+//	health     INSTANCE ok|bad|kill=… mute=-8s own sick=-60s quiet=-40s heard=-41s missed=-1s early
 //	breaker    open|closed since=-10s kills=-30s,-20s
 //	halted, began, down, draining, ready, unconfirmed, stranger, switchover
 //

@@ -108,6 +108,8 @@ type Health struct {
 	// Failing means that a check has said so. Neither one nor the other is known of a task that was not asked yet, as all are
 	// when another scheduler takes over, or that may still fail because it has just begun.
 	Failing bool
+	// Mute is since when a check fails because it reaches nobody, zero when none does. That may be the scheduler's own fault.
+	Mute time.Time
 	// Kill asks for the end of the task, with the reason: too many failures, or for a PostgreSQL member an agent that
 	// has not answered at all.
 	Kill string

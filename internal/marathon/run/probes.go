@@ -214,7 +214,10 @@ func (p *probes) health(i deploy.Instance) deploy.Health {
 	h.Contact = p.contact
 	for n, check := range p.checks {
 		h.Healthy = h.Healthy && p.probed[n] && p.tallies[n].Alive
-		h.Failing = h.Failing || p.probed[n] && !p.tallies[n].Alive && p.tallies[n].LastFailure != 0
+		if p.probed[n] && !p.tallies[n].Alive && p.tallies[n].LastFailure != 0 {
+			h.Failing = h.Failing || p.quiet[n].IsZero()
+			h.Mute = later(h.Mute, p.quiet[n])
+		}
 		if h.Kill != "" && !h.Own {
 			continue
 		}
@@ -235,6 +238,13 @@ func (p *probes) health(i deploy.Instance) deploy.Health {
 		h.Sick = cmp.Or(p.tallies[n].LastSuccess, i.StartedAt).Time()
 	}
 	return h
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // failedBeside says why a task is to be killed for a check that runs beside it: the driver has counted its failures.

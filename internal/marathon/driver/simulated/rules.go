@@ -123,6 +123,10 @@ func (f *Fleet) checkLeader(c *cluster, t *task) {
 	if t.spec.Instance != c.leader || time.Since(c.changed) < answersLast {
 		return
 	}
+	// Of a cluster that is to end as a whole a leader whose agent is silent is not waited for for ever.
+	if c.silent[t.spec.Instance] && f.cfg.Store != nil && f.cfg.Store.Wanted(c.id) == 0 {
+		return
+	}
 	for _, other := range f.members(c) {
 		if other != t && !other.killed && f.serves(c, other) && time.Since(other.started) > answersLast {
 			f.complain(LeaderLast, "the leader %s is stopped while %s runs", t.spec.Task, other.spec.Task)
