@@ -34,6 +34,8 @@ const (
 	soon = 2 * time.Minute
 	// PlannedOutage is how long an operation that somebody asked for may keep anybody from writing.
 	PlannedOutage = time.Second
+	// reach is how long a client tries one member before it tries the next.
+	reach = 300 * time.Millisecond
 )
 
 // NewAppField looks at the app through a scheduler. hosts are the addresses of the machines by their names.
@@ -159,10 +161,17 @@ func (f *AppField) Members() ([]AppMember, error) {
 	return nil, fmt.Errorf("no agent answers")
 }
 
-// Settled reports whether n members are there as they should be, and nothing is being deployed.
+// Healthy reports whether the health checks of n members, and of no others, succeed.
+func (f *AppField) Healthy(n int) bool {
+	s, err := f.app()
+	return err == nil && s.App.TasksHealthy == n && len(s.App.Tasks) == n
+}
+
+// Settled reports whether n members are there as they should be, and nothing is being deployed. Health checks may not have
+// noticed yet: those of the definition ask every ten seconds.
 func (f *AppField) Settled(n int) bool {
 	s, err := f.app()
-	if err != nil || s.App.TasksRunning != n || s.App.TasksHealthy != n || len(s.App.Tasks) != n || len(s.App.Deployments) != 0 {
+	if err != nil || s.App.TasksRunning != n || len(s.App.Tasks) != n || len(s.App.Deployments) != 0 {
 		return false
 	}
 	members, err := f.Members()
@@ -240,7 +249,7 @@ func (f *AppField) Watch(password string) {
 	}
 	f.size = len(seats)
 	url := "postgres://postgres:" + password + "@" + strings.Join(at, ",") + "/postgres?sslmode=disable&target_session_attrs="
-	if f.writer, err = StartWriter(f.t.Context(), url+"read-write"); err != nil {
+	if f.writer, err = StartWriterWithin(f.t.Context(), url+"read-write", reach); err != nil {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(f.writer.Stop)

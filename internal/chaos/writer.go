@@ -35,11 +35,17 @@ type Writer struct {
 
 // StartWriter makes the table and begins. The writer goes on until Stop.
 func StartWriter(ctx context.Context, url string) (*Writer, error) {
+	return StartWriterWithin(ctx, url, patience)
+}
+
+// StartWriterWithin is StartWriter for members behind a network that loses packets while it is changed: one that is not reached
+// within that time is passed over, where TCP would send again after a second only.
+func StartWriterWithin(ctx context.Context, url string, reach time.Duration) (*Writer, error) {
 	cfg, err := plainConfig(url)
 	if err != nil {
 		return nil, err
 	}
-	cfg.ConnectTimeout = patience
+	cfg.ConnectTimeout = reach
 	w := &Writer{config: cfg, next: make(chan struct{})}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
