@@ -103,6 +103,9 @@ type Volume struct {
 	Secret        string            `json:"secret,omitempty"`
 }
 
+// VolumeMount is the type of a persistent volume that takes a disk of its own as a whole.
+const VolumeMount = "mount"
+
 // PersistentVolume is disk space that outlives the task and belongs to its instance.
 type PersistentVolume struct {
 	Type        string       `json:"type"` // root, path or mount

@@ -163,7 +163,7 @@ func asVolume(f *faults, path string, v any) Volume {
 func asPersistentVolume(f *faults, path string, v any) PersistentVolume {
 	o, _ := f.object(path, v)
 	p := PersistentVolume{Type: "root"}
-	read(o, "type", oneOf("root", "path", "mount"), &p.Type)
+	read(o, "type", oneOf("root", "path", VolumeMount), &p.Type)
 	need(o, "size", asInt, &p.Size)
 	read(o, "maxSize", pointerTo(asInt), &p.MaxSize)
 	read(o, "profileName", asString, &p.ProfileName)

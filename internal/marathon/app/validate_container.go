@@ -102,7 +102,7 @@ func (v *validator) persistentVolume(path string, vol Volume) {
 	v.check(vol.ContainerPath != "." && vol.ContainerPath != "..", path+"/containerPath", msgVolumeDots)
 	v.check(vol.Mode == "RW", path+"/mode", msgVolumeMode)
 	v.check(p.Size > 0, path+"/persistent/size", "is less than 1")
-	v.check(p.MaxSize == nil || p.Type == "mount", path+"/persistent", msgVolumeMaxSize)
+	v.check(p.MaxSize == nil || p.Type == VolumeMount, path+"/persistent", msgVolumeMaxSize)
 	v.check(p.MaxSize == nil || *p.MaxSize > p.Size, path+"/persistent", msgVolumeOrder)
 	v.check(len(p.Constraints) == 0 || p.Type != "root", path+"/persistent", msgVolumeConstraints)
 	for i, c := range p.Constraints {

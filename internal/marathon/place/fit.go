@@ -140,6 +140,7 @@ func (q *query) draining(h *host) string { return h.offer.Draining }
 // room says what the host has too little of: the first in the order of the funnel, and in words all of it.
 func (q *query) room(h *host) (app.RejectReason, string) {
 	have := h.usable(q.App.AcceptedResourceRoles)
+	have.Disk += q.mounted(h)
 	first := app.RejectReason("")
 	var missing []string
 	for _, part := range [...]struct {

@@ -39,7 +39,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		s.offers = nil
 		for name, f := range lines(d.Input) {
 			s.offers = append(s.offers, Offer{
-				Host: name, Free: f.resources(t), Reserved: f.reserved(t), Ports: f.ranges(t), Volumes: f.list("volumes"),
+				Host: name, Free: f.resources(t), Reserved: f.reserved(t), Ports: f.ranges(t), Volumes: f.list("volumes"), Mounts: f.numbers(t, "mounts"),
 				Region: f.text("@region"), Zone: f.text("@zone"), Draining: f.text("draining"), Attributes: f.rest(),
 			})
 		}
@@ -113,6 +113,19 @@ func (f fields) text(key string) string {
 	v := f[key]
 	delete(f, key)
 	return v
+}
+
+func (f fields) numbers(t *testing.T, key string) []float64 {
+	t.Helper()
+	var list []float64
+	for _, text := range f.list(key) {
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, x)
+	}
+	return list
 }
 
 func (f fields) list(key string) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
@@ -85,7 +86,9 @@ func (d *Driver) offer(a *agent) place.Offer {
 		o.Draining = announced
 	}
 	var ports wire.Ranges
-	for _, r := range pool(a) {
+	free := pool(a)
+	o.Mounts = sizes(mounts(free))
+	for _, r := range free {
 		if r.Name == "ports" && r.Ranges != nil && common(r) {
 			ports.Range = append(ports.Range, r.Ranges.Range...)
 			continue
@@ -171,7 +174,11 @@ func scalar(r wire.Resource) (place.Resources, bool) {
 	case "gpus":
 		return place.Resources{GPUs: amount}, true
 	case "disk":
-		return place.Resources{Disk: amount}, r.Disk == nil || r.Disk.Source == nil
+		if r.Disk == nil || r.Disk.Source == nil {
+			return place.Resources{Disk: amount}, true
+		}
+		size, err := strconv.ParseFloat(labelOf(r, labelSize), 64) // of ours
+		return place.Resources{Disk: size}, err == nil
 	}
 	return place.Resources{}, false
 }

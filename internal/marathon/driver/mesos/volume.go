@@ -10,6 +10,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
+	"github.com/pgbaton/pgbaton/internal/marathon/place"
 )
 
 // The labels of everything that is reserved: for which volume, for which instance, by which framework. They cannot be
@@ -18,6 +19,8 @@ const (
 	labelVolume    = "pgbaton_volume"
 	labelInstance  = "pgbaton_instance"
 	labelFramework = "pgbaton_framework"
+	// labelSize is how much of a disk of its own the volume asked for, in MiB: that is what the scheduler reckons with.
+	labelSize = "pgbaton_size"
 )
 
 const (
@@ -86,14 +89,15 @@ func (d *Driver) make(r driver.Reservation) error {
 	if slices.ContainsFunc(own, isVolume) {
 		return fmt.Errorf("%w: a part of volume %s is there already, and the other is not", driver.ErrRefused, r.Volume)
 	}
-	used, why := pick(free, lacking(wants(r), own), nil)
+	disks, left := choose(free, parts(r.App))
+	used, why := pick(left, lacking(wants(r, disks), own), nil)
 	if why != "" {
 		return fmt.Errorf("%w: %s offers too little that nobody has reserved: %s", driver.ErrRefused, r.Host, why)
 	}
 	v := &volume{id: r.Volume, host: r.Host, agent: a.id, instance: r.Instance, making: newOperation("create", r.Volume), since: time.Now()}
 	d.volumes[v.id] = v
 	d.do(a, step{
-		ops: d.making(r, v.making, used), takes: slices.Concat(used, own),
+		ops: d.making(r, v.making, used, disks), takes: slices.Concat(used, own, taken(disks)),
 		done: func() {}, fail: func(why string) { d.unmade(v, why) },
 		doubt: func() {}, // operations are asked about with the next subscription, and offers show what is there
 	})
@@ -114,61 +118,138 @@ func (d *Driver) offering(offer, host string) (*agent, error) {
 	return a, nil
 }
 
-// wants is what a reservation takes: everything the tasks to come need, and the disk of the volume.
-func wants(r driver.Reservation) []wire.Resource {
-	size := 0.0
-	for _, p := range parts(r.App) {
-		size += p.size
+// wants is what a reservation takes: everything the tasks to come need, and the disk of the volumes that have none of their
+// own.
+func wants(r driver.Reservation, disks []disk) []wire.Resource {
+	own, apart := 0.0, 0.0
+	for _, p := range disks {
+		if p.source == nil {
+			own += p.size
+			continue
+		}
+		apart += p.size
 	}
-	list := scalars(r.Resources.CPUs, r.Resources.Mem, max(size, r.Resources.Disk), r.Resources.GPUs)
+	list := scalars(r.Resources.CPUs, r.Resources.Mem, max(own, r.Resources.Disk-apart), r.Resources.GPUs)
 	return append(list, ports(r.Ports)...)
 }
 
 // part is one persistent volume of a definition.
 type part struct {
-	path string
-	size float64
+	path  string
+	size  float64
+	mount *app.PersistentVolume // of one that wants a disk of its own
 }
 
 func parts(a app.App) []part {
 	var list []part
 	if a.Container != nil {
 		for _, v := range a.Container.Volumes {
-			if v.Persistent != nil {
-				list = append(list, part{v.ContainerPath, float64(max(v.Persistent.Size, 1))})
+			if v.Persistent == nil {
+				continue
 			}
+			p := part{path: v.ContainerPath, size: float64(max(v.Persistent.Size, 1))}
+			if v.Persistent.Type == app.VolumeMount {
+				p.mount = v.Persistent
+			}
+			list = append(list, p)
 		}
 	}
 	if len(list) == 0 {
-		list = append(list, part{defaultPath, max(a.Disk, leastVolume)})
+		list = append(list, part{path: defaultPath, size: max(a.Disk, leastVolume)})
 	}
 	return list
 }
 
-// making are the operations that make a volume of what was picked and of what is kept for it already.
-func (d *Driver) making(r driver.Reservation, id string, used []wire.Resource) []wire.Operation {
-	by := wire.Reservation{Type: "DYNAMIC", Role: d.cfg.Role, Principal: d.cfg.Principal, Labels: &wire.Labels{Labels: []wire.Label{
-		{Key: labelVolume, Value: r.Volume}, {Key: labelInstance, Value: string(r.Instance)}, {Key: labelFramework, Value: d.framework},
-	}}}
-	var ops []wire.Operation
-	if len(used) > 0 {
-		ops = append(ops, wire.Operation{Type: wire.OpReserve, Reserve: &wire.Resources{Resources: wire.Allocated(wire.Reserved(used, by), d.cfg.Role)}})
+// disk is a part with the disk of its own that was chosen for it, if any.
+type disk struct {
+	part
+	source *wire.Resource
+}
+
+// choose gives parts that want a disk of their own the smallest that is free and fits. Where an agent has none, they lie on
+// its root disk.
+func choose(free []wire.Resource, parts []part) (disks []disk, left []wire.Resource) {
+	left = free
+	for _, p := range parts {
+		chosen := disk{part: p}
+		if p.mount != nil {
+			mounts := mounts(left)
+			if i := place.SmallestMount(*p.mount, sizes(mounts)); i >= 0 {
+				chosen.source = &mounts[i]
+				left, _ = wire.Subtract(left, mounts[i])
+			}
+		}
+		disks = append(disks, chosen)
 	}
+	return disks, left
+}
+
+// mounts are the free disks of their own that nobody has reserved.
+func mounts(list []wire.Resource) []wire.Resource {
+	return slices.DeleteFunc(slices.Clone(list), func(r wire.Resource) bool { return !isMount(r) || isVolume(r) || len(r.Reservations) > 0 || !common(r) })
+}
+
+func isMount(r wire.Resource) bool {
+	return r.Disk != nil && r.Disk.Source != nil && r.Disk.Source.Type == "MOUNT"
+}
+
+func sizes(disks []wire.Resource) []float64 {
+	var list []float64
+	for _, r := range disks {
+		list = append(list, r.Scalar.Float())
+	}
+	return list
+}
+
+// taken are the disks that were chosen.
+func taken(disks []disk) []wire.Resource {
+	var list []wire.Resource
+	for _, c := range disks {
+		if c.source != nil {
+			list = append(list, *c.source)
+		}
+	}
+	return list
+}
+
+// making are the operations that make a volume of what was picked, of the disks chosen and of what is kept for it already.
+func (d *Driver) making(r driver.Reservation, id string, used []wire.Resource, disks []disk) []wire.Operation {
+	kept := wire.Reserved(used, d.reservation(r, 0))
 	var volumes []wire.Resource
-	for n, part := range parts(r.App) {
-		volumes = append(volumes, wire.Resource{
-			Name: "disk", Type: wire.TypeScalar, Scalar: wire.Amount(part.size), Reservations: []wire.Reservation{by},
-			Disk: &wire.Disk{
-				Persistence: &wire.Persistence{ID: persistence(r.Volume, n), Principal: d.cfg.Principal},
-				Volume:      &wire.Volume{Mode: "RW", ContainerPath: part.path},
-			},
-		})
+	for n, c := range disks {
+		v := wire.Resource{Name: "disk", Type: wire.TypeScalar, Scalar: wire.Amount(c.size), Reservations: []wire.Reservation{d.reservation(r, 0)}}
+		if c.source != nil {
+			v = wire.Reserved([]wire.Resource{*c.source}, d.reservation(r, c.size))[0]
+			kept = append(kept, v)
+		}
+		v.Disk = &wire.Disk{
+			Persistence: &wire.Persistence{ID: persistence(r.Volume, n), Principal: d.cfg.Principal},
+			Volume:      &wire.Volume{Mode: "RW", ContainerPath: c.path},
+		}
+		if c.source != nil {
+			v.Disk.Source = c.source.Disk.Source
+		}
+		volumes = append(volumes, v)
 	}
 	create := wire.Operation{Type: wire.OpCreate, Create: &wire.Volumes{Volumes: wire.Allocated(volumes, d.cfg.Role)}}
 	if d.feedback {
 		create.ID = &wire.ID{Value: id}
 	}
-	return append(ops, create)
+	if len(kept) == 0 {
+		return []wire.Operation{create}
+	}
+	return []wire.Operation{{Type: wire.OpReserve, Reserve: &wire.Resources{Resources: wire.Allocated(kept, d.cfg.Role)}}, create}
+}
+
+// reservation is the one everything for a volume carries; size is that of a part on a disk of its own.
+func (d *Driver) reservation(r driver.Reservation, size float64) wire.Reservation {
+	labels := []wire.Label{
+		{Key: labelVolume, Value: r.Volume}, {Key: labelInstance, Value: string(r.Instance)}, {Key: labelFramework, Value: d.framework},
+	}
+	if size > 0 {
+		labels = append(labels, wire.Label{Key: labelSize, Value: place.FormatScalar(size)})
+	}
+	return wire.Reservation{Type: "DYNAMIC", Role: d.cfg.Role, Principal: d.cfg.Principal, Labels: &wire.Labels{Labels: labels}}
 }
 
 // persistence names a disk of a volume. Dots in such names have been trouble.
