@@ -20,7 +20,10 @@ func checksBesideTheTask(s *session) {
 		s.await("a healthy task of "+id, "/v2/apps"+id, func(a reply) bool { return a.number("app.tasksHealthy") == 1 }).
 			has("app.tasks.0.healthCheckResults.0.alive", "true")
 		s.settled()
-		s.p.SetHealthy(task, false)
+		for range 4 {
+			s.p.SetHealthy(task, false)
+			s.p.Pass(2 * time.Second)
+		}
 		s.awaitTasks(id, 1, task)
 		s.ok(http.MethodDelete, "/v2/apps"+id, "")
 		s.settled()

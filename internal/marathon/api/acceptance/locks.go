@@ -264,7 +264,7 @@ func nothingDiffers(s *session) {
 	}
 	s.ok(http.MethodPost, "/v2/apps", plain("/idle", 0))
 	for n := range 55 {
-		s.ok(http.MethodPut, "/v2/apps/idle", fmt.Sprintf(`{"mem": %d}`, 100+n))
+		s.ok(http.MethodPut, "/v2/apps/idle?force=true", fmt.Sprintf(`{"mem": %d}`, 100+n))
 	}
 	s.p.Pass(time.Second)
 	if n := s.get("/v2/apps/idle/versions").count("versions"); n < 50 || n > 51 {

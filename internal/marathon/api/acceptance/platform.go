@@ -21,7 +21,7 @@ type Platform struct {
 	// End ends a running task by itself, SetPassing decides whether it passes its health checks.
 	End        func(task app.TaskID, state app.TaskState, message string)
 	SetPassing func(task app.TaskID, passes bool)
-	// SetHealthy decides what the checks say that run beside a task.
+	// SetHealthy is what the checks say once that run beside a task, and what they go on saying where nobody asks them again.
 	SetHealthy func(task app.TaskID, healthy bool)
 	// Given is the environment that a running task was started with.
 	Given func(task app.TaskID) map[string]string
