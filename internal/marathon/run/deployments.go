@@ -190,7 +190,7 @@ func (l *loop) unwipe(d store.Deployment) bool {
 
 // unfinished are the apps as they were before the deployments that are given up half-way. What takes their place has to
 // finish what they began, also where they had taken the place of others before: a task with an older configuration is
-// still to be replaced.
+// still to be replaced. So is one of a member that was not wanted for a while and has not ended, when it may be wanted again.
 func (l *loop) unfinished(given []store.Deployment, next app.Definitions) map[app.ID]app.App {
 	old := maps.Clone(l.defs.Apps)
 	for _, d := range given {
@@ -201,9 +201,10 @@ func (l *loop) unfinished(given []store.Deployment, next app.Definitions) map[ap
 		}
 	}
 	for _, i := range l.instances {
-		touched := slices.ContainsFunc(given, func(d store.Deployment) bool { return d.Affects(i.App) })
+		touched := i.Goal == deploy.GoalRunning && slices.ContainsFunc(given, func(d store.Deployment) bool { return d.Affects(i.App) })
+		again := i.Goal == deploy.GoalSuspended && i.Live() && next.Apps[i.App].Instances > l.defs.Apps[i.App].Instances
 		a, there := old[i.App]
-		if touched && there && i.Goal == deploy.GoalRunning && i.Version < next.Apps[i.App].VersionInfo.LastConfigChangeAt {
+		if (touched || again) && there && i.Version < next.Apps[i.App].VersionInfo.LastConfigChangeAt {
 			a.VersionInfo.LastConfigChangeAt = 0
 			old[i.App] = a
 		}
