@@ -150,6 +150,34 @@ func (m *Master) Maintain(hostname string, start time.Time, d time.Duration) {
 	})
 }
 
+// Stay calls the maintenance off.
+func (m *Master) Stay(hostname string) {
+	m.change(hostname, func(a *agent) {
+		a.window = nil
+		m.rescind(a)
+	})
+}
+
+// Crash kills the process of a task, as kill -9 does.
+func (m *Master) Crash(task string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.taskOf(task); t != nil {
+		t.proc.end(0)
+	}
+}
+
+// Running are the tasks on an agent that have not ended, whoever can see them.
+func (m *Master) Running(hostname string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ids []string
+	for _, t := range m.find(hostname).living() {
+		ids = append(ids, t.info.TaskID.Value)
+	}
+	return ids
+}
+
 // Gone is an operator's word that the agent and everything on it will never come back.
 func (m *Master) Gone(hostname string) {
 	m.mu.Lock()

@@ -52,7 +52,7 @@ func (m *Master) run(t *task) (process, error) {
 	cmd.Dir = sandbox
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "MESOS_SANDBOX=" + sandbox, "MESOS_DIRECTORY=" + sandbox, "MESOS_EXECUTOR_ID=" + t.info.TaskID.Value,
-		"MESOS_FRAMEWORK_ID=" + t.framework, "MESOS_SLAVE_ID=" + t.a.id,
+		"MESOS_FRAMEWORK_ID=" + t.framework, "MESOS_SLAVE_ID=" + t.a.id, "LIBPROCESS_IP=" + t.a.cfg.IP,
 	}
 	if t.info.Command != nil && t.info.Command.Environment != nil {
 		for _, v := range t.info.Command.Environment.Variables {
