@@ -78,6 +78,10 @@ func TestContainersEndWithTheDaemon(t *testing.T) {
 	if err := r.Kill(t.Context(), killed.Task, 0); err != nil {
 		t.Fatal(err)
 	}
+	lost := driver.Reservation{Volume: "lost", Instance: s.Instance, Host: s.Host, App: s.App}
+	if err := r.Reserve(t.Context(), lost); !errors.Is(err, driver.ErrUnavailable) {
+		t.Errorf("a volume on a host that does not answer: %v", err)
+	}
 	r.await(s, app.TaskUnreachable)
 	if err := r.Launch(t.Context(), r.spec(4, app.App{Cmd: runsOn})); !errors.Is(err, driver.ErrRefused) {
 		t.Errorf("launch on a host that does not answer: %v", err)
@@ -90,6 +94,9 @@ func TestContainersEndWithTheDaemon(t *testing.T) {
 	r.awaitEach(map[app.TaskID]func(app.TaskState) bool{
 		s.Task: is(app.TaskRunning), under.Task: is(app.TaskRunning), killed.Task: app.TaskState.Terminal,
 	})
+	if err := r.Destroy(t.Context(), driver.Volume{ID: lost.Volume, Host: lost.Host}); err != nil { // it may have been made after all
+		t.Fatal(err)
+	}
 	if got := r.inspect(s, "{{.Id}}"); got != id {
 		t.Errorf("another container runs: %s was %s", got, id)
 	}

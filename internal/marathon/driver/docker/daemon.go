@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -31,13 +30,27 @@ type daemon struct {
 	api    *client.Client
 	looked chan struct{} // closed when it was looked at for the first time, or did not answer
 	// order is held while one container is looked at or removed: what was seen before a removal must not count after it.
-	order sync.Mutex
+	order turn
 
 	up        bool
 	told      string // why it could not be reached, as it was logged last
 	total     machine
 	strangers map[int]bool // host ports that containers of others have
 }
+
+// turn is a lock that nobody waits for longer than he can: who has it may wait for a daemon that hangs.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t turn) pass() { <-t }
 
 // machine is what a daemon has to share.
 type machine struct{ cpus, mem, disk float64 }
@@ -58,7 +71,7 @@ func newDaemon(c Daemon, patience time.Duration) (*daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("daemon %s: %w", c.Endpoint, err)
 	}
-	return &daemon{cfg: c, api: api, looked: make(chan struct{}), strangers: map[int]bool{}}, nil
+	return &daemon{cfg: c, api: api, looked: make(chan struct{}), strangers: map[int]bool{}, order: make(turn, 1)}, nil
 }
 
 // follow looks at a daemon, then keeps up with its events; again and again until the driver is closed.

@@ -111,8 +111,10 @@ func (d *Driver) lookAtStrangers(ctx context.Context, m *daemon) error {
 
 // refresh looks at one container of ours and draws the consequences.
 func (d *Driver) refresh(ctx context.Context, m *daemon, id string) error {
-	m.order.Lock()
-	defer m.order.Unlock()
+	if err := m.order.take(ctx); err != nil {
+		return err
+	}
+	defer m.order.pass()
 	seen, err := m.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if errdefs.IsNotFound(err) {
 		d.containerGone(id)

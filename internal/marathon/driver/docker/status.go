@@ -135,13 +135,18 @@ func (d *Driver) Ack(ctx context.Context, s driver.Status) error {
 	return nil
 }
 
-// remove removes a container that has ended or never began, and the volumes that nobody named.
+// remove removes a container that has ended or never began, and the volumes that nobody named. A daemon that takes longer goes on
+// with it, and the container is found to be gone.
 func (d *Driver) remove(ctx context.Context, m *daemon, id string) error {
 	if id == "" {
 		return nil
 	}
-	m.order.Lock()
-	defer m.order.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.patience())
+	defer cancel()
+	if err := m.order.take(ctx); err != nil {
+		return err
+	}
+	defer m.order.pass()
 	_, err := m.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	if errdefs.IsNotFound(err) {
 		return nil

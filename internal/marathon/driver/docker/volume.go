@@ -68,6 +68,8 @@ func (d *Driver) Reserve(ctx context.Context, r driver.Reservation) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", driver.ErrRefused, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.patience())
+	defer cancel()
 	made, err := m.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: prefix + v.id, Labels: v.labels()})
 	switch {
 	case err != nil && answered(err): // that its disk is full, say
