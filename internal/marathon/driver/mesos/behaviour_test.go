@@ -339,3 +339,45 @@ func TestFailuresInARow(t *testing.T) {
 		t.Error("it passes again, and is not healthy")
 	}
 }
+
+// A volume that was given up before anybody said that it is there may be made on another host, and is destroyed where it comes
+// to be all the same.
+func TestVolumeGivenUpOnOneHost(t *testing.T) {
+	s := setUp(t, hosts("a1", "a2"))
+	spec, elsewhere := s.spec("a1", "1", 1, true), s.spec("a2", "1", 1, true)
+	if err := s.Reconcile(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.await("the end of the answers", func(e driver.Event) bool { return e == driver.Reconciled{} })
+	s.master.Slow(200 * time.Millisecond)
+	s.reserve(spec)
+	s.eventually("asked for", func() bool { return len(s.calls.of(wire.CallAccept)) == 1 })
+	if err := s.Destroy(t.Context(), driver.Volume{ID: spec.Volume, Host: "a1"}); err != nil {
+		t.Fatal(err)
+	}
+	s.reserve(elsewhere)
+	if got := s.volume(spec.Volume, true); got.Volume.Host != "a2" {
+		t.Errorf("it is on %s", got.Volume.Host)
+	}
+	s.await("the end of the other", func(e driver.Event) bool {
+		return e == driver.VolumeChanged{Volume: driver.Volume{ID: spec.Volume, Host: "a1"}}
+	})
+	if a1, a2 := s.master.Volumes("a1"), s.master.Volumes("a2"); len(a1) != 0 || len(a2) != 1 {
+		t.Errorf("volumes: on a1 %v, on a2 %v", a1, a2)
+	}
+}
+
+// What a driver has not been shown yet is not taken for gone.
+func TestDestroyAfterRestart(t *testing.T) {
+	s := setUp(t, hosts("a1"))
+	spec := s.spec("a1", "1", 1, true)
+	s.launch(spec)
+	s.reopen()
+	s.host("a1")
+	if err := s.Destroy(t.Context(), driver.Volume{ID: spec.Volume, Host: "a1"}); !errors.Is(err, driver.ErrRefused) {
+		t.Errorf("in use: got %v, want ErrRefused", err)
+	}
+	if err := s.Destroy(t.Context(), driver.Volume{ID: "another", Host: "a1"}); !errors.Is(err, driver.ErrUnavailable) {
+		t.Errorf("not shown: got %v, want ErrUnavailable", err)
+	}
+}

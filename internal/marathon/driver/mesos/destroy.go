@@ -4,40 +4,56 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
 )
 
+// sure is how long after a subscription an agent's offers say what it has not: what tasks used that have just ended comes
+// back with one of the next rounds of the master.
+const sure = 5 * time.Second
+
 // Destroy implements driver.Driver. What is to be destroyed has to be offered first: where it lies is known, so it is done as
 // soon as it is offered, and repeated with each offer until nothing of it is left.
-func (d *Driver) Destroy(_ context.Context, name driver.Volume) error {
+func (d *Driver) Destroy(ctx context.Context, name driver.Volume) error {
+	if err := d.awaitTasks(ctx); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want()
-	v := d.volumes[name.ID]
-	if v != nil && v.unmaking {
+	a, v := d.agentAt(name.Host), d.volumes[name]
+	switch user := d.user(name); {
+	case v != nil && v.unmaking:
 		return nil // it will be answered
+	case user != "":
+		return fmt.Errorf("%w: volume %s is in use by %s", driver.ErrRefused, name.ID, user)
+	case v == nil:
+		return d.destroyUnknown(a, name)
 	}
-	if task := d.user(name.ID); task != "" {
-		return fmt.Errorf("%w: volume %s is in use by %s", driver.ErrRefused, name.ID, task)
-	}
-	a := d.agentAt(name.Host)
-	if v == nil || v.host != name.Host {
-		if a == nil || len(a.offers) == 0 {
-			return fmt.Errorf("%w: host %s offers nothing at the moment", driver.ErrUnavailable, name.Host)
-		}
-		if len(keptFor(name.ID, pool(a))) == 0 { // its host is there and has nothing of it
-			d.events.Add(driver.VolumeChanged{Volume: name})
-			return nil
-		}
-		v = &volume{id: name.ID, host: name.Host, agent: a.id}
-		d.volumes[v.id] = v
-	}
-	v.unmaking, v.making = true, ""
+	v.unmaking = true
 	if a != nil {
 		d.unmake(a, v)
 	}
+	return nil
+}
+
+// destroyUnknown is about a volume that nobody has shown on that host.
+func (d *Driver) destroyUnknown(a *agent, name driver.Volume) error {
+	if a == nil || len(a.offers) == 0 {
+		return fmt.Errorf("%w: host %s offers nothing at the moment", driver.ErrUnavailable, name.Host)
+	}
+	if len(keptFor(name.ID, pool(a))) > 0 { // what was reserved and never became a volume
+		v := &volume{id: name.ID, host: name.Host, agent: a.id, unmaking: true}
+		d.volumes[name] = v
+		d.unmake(a, v)
+		return nil
+	}
+	if d.old && time.Since(d.since) < sure && !d.destroyed[name] {
+		return fmt.Errorf("%w: host %s has not offered everything yet", driver.ErrUnavailable, name.Host)
+	}
+	d.events.Add(driver.VolumeChanged{Volume: name}) // its host is there and has nothing of it
 	return nil
 }
 
@@ -62,7 +78,8 @@ func (d *Driver) unmake(a *agent, v *volume) {
 
 // unmadeAsWanted notes that nothing of a volume is left.
 func (d *Driver) unmadeAsWanted(v *volume) {
-	delete(d.volumes, v.id)
+	d.forget(v)
+	d.destroyed[v.name()] = true
 	d.events.Add(driver.VolumeChanged{Volume: v.name()})
 	d.events.Add(driver.OffersChanged{})
 }

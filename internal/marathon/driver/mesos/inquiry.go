@@ -1,7 +1,6 @@
 package mesos
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -161,7 +160,10 @@ func (d *Driver) Reconcile(ctx context.Context, known []driver.Known) error {
 			d.events.Add(driver.StatusChanged{Status: *t.ended})
 			continue
 		}
-		t.host, t.doubt = cmp.Or(t.host, k.Host), true
+		if t.host == "" || t.host == t.agent { // the agent has not said yet what it is called
+			t.host = k.Host
+		}
+		t.doubt = true
 		tasks = append(tasks, t)
 	}
 	questions := d.questions(tasks)

@@ -42,7 +42,7 @@ func (d *Driver) Launch(ctx context.Context, s driver.Spec) error {
 	t := d.mention(s.Task)
 	t.agent, t.host, t.volume, t.heard, t.sent = a.id, a.host, s.Volume, true, make(chan struct{})
 	t.limit = failuresOf(s.App)
-	if v := d.volumes[s.Volume]; v != nil {
+	if v := d.volumes[volumeOf(s)]; v != nil {
 		v.user = s.Task
 	}
 	if why != "" {
@@ -77,7 +77,7 @@ func (d *Driver) later(a *agent, s driver.Spec) bool {
 	if len(a.offers) == 0 {
 		return true
 	}
-	v := d.volumes[s.Volume]
+	v := d.volumes[volumeOf(s)]
 	return v != nil && v.there && !slices.ContainsFunc(keptFor(s.Volume, pool(a)), isVolume)
 }
 
@@ -122,15 +122,18 @@ func (d *Driver) launchParked(a *agent) {
 	}
 }
 
+// volumeOf is the volume a task wants, on the host it is to run on.
+func volumeOf(s driver.Spec) driver.Volume { return driver.Volume{ID: s.Volume, Host: s.Host} }
+
 // free reports whether the volume of the task can be used.
 func (d *Driver) free(s driver.Spec) error {
-	v := d.volumes[s.Volume]
-	if v == nil {
+	name := volumeOf(s)
+	v, other := d.volumes[name], d.elsewhere(name)
+	switch user := d.user(name); {
+	case v == nil && other != nil && s.Volume != "":
+		return fmt.Errorf("%w: volume %s lies on host %s, not on %s", driver.ErrRefused, s.Volume, other.host, s.Host)
+	case v == nil:
 		return nil // an offer has to show it
-	}
-	switch user := d.user(s.Volume); {
-	case v.host != s.Host:
-		return fmt.Errorf("%w: volume %s lies on host %s, not on %s", driver.ErrRefused, v.id, v.host, s.Host)
 	case v.unmaking:
 		return fmt.Errorf("%w: volume %s is being destroyed", driver.ErrRefused, v.id)
 	case user != "":

@@ -43,7 +43,8 @@ type task struct {
 	healthy         *bool
 }
 
-// volume is a volume that was shown in an offer, or is being made.
+// volume is a volume that was shown in an offer, or is being made. What was asked for in vain on one host may come to be there
+// when it has its place on another: the host is part of its name.
 type volume struct {
 	id, host string
 	agent    string
@@ -117,23 +118,36 @@ func (d *Driver) finish(t *task, last driver.Status) {
 	}
 	if n := len(d.endings) - rememberEnded; n > 0 {
 		for _, id := range d.endings[:n] {
-			delete(d.tasks, id)
+			if t := d.tasks[id]; t != nil && t.ended != nil {
+				delete(d.tasks, id)
+			}
 		}
 		d.endings = slices.Delete(d.endings, 0, n)
 	}
 }
 
 // user is the task that uses a volume, empty when none is known to. Volumes of the scheduler are named like their instance.
-func (d *Driver) user(id string) app.TaskID {
-	if v := d.volumes[id]; v != nil && v.user != "" {
+func (d *Driver) user(name driver.Volume) app.TaskID {
+	if v := d.volumes[name]; v != nil && v.user != "" {
 		return v.user
 	}
 	for _, t := range d.tasks {
-		if t.heard && t.ended == nil && (t.volume == id || string(t.id.Instance()) == id) {
+		here := t.host == name.Host || t.host == t.agent // or where nobody knows
+		if here && t.heard && t.ended == nil && (t.volume == name.ID || string(t.id.Instance()) == name.ID) {
 			return t.id
 		}
 	}
 	return ""
+}
+
+// elsewhere is a volume of that id on another host, nil when there is none.
+func (d *Driver) elsewhere(name driver.Volume) *volume {
+	for _, v := range d.volumes {
+		if v.id == name.ID && v.host != name.Host && !v.unmaking {
+			return v
+		}
+	}
+	return nil
 }
 
 // replace notes that an agent answers where another one did: whatever ran under the old id is gone, for agents clear away

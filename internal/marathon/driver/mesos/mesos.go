@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
@@ -38,12 +39,16 @@ type Driver struct {
 	agents  map[string]*agent
 	tasks   map[app.TaskID]*task
 	endings []app.TaskID // of the tasks that have ended, the oldest first
-	volumes map[string]*volume
-	fences  map[string]func() // questions that mark the end of a reconciliation
-	inquiry inquiry
-	demand  demand
-	outbox  []wire.Call // to be made in the background
-	sending bool        // somebody does
+	volumes map[driver.Volume]*volume
+	// destroyed are volumes of which nothing is left.
+	destroyed map[driver.Volume]bool
+	old       bool              // the framework is older than this driver
+	since     time.Time         // of this driver's first subscription
+	fences    map[string]func() // questions that mark the end of a reconciliation
+	inquiry   inquiry
+	demand    demand
+	outbox    []wire.Call // to be made in the background
+	sending   bool        // somebody does
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -56,7 +61,8 @@ func New(cfg Config, log *slog.Logger) (*Driver, error) {
 	}
 	d := &Driver{
 		cfg: cfg, log: log, events: driver.NewQueue(), changed: make(chan struct{}), settled: make(chan struct{}),
-		agents: map[string]*agent{}, tasks: map[app.TaskID]*task{}, volumes: map[string]*volume{}, fences: map[string]func(){},
+		agents: map[string]*agent{}, tasks: map[app.TaskID]*task{}, volumes: map[driver.Volume]*volume{},
+		destroyed: map[driver.Volume]bool{}, fences: map[string]func(){},
 	}
 	d.agentsClient = &http.Client{Transport: &http.Transport{TLSClientConfig: cfg.TLS, DisableKeepAlives: true}}
 	d.ctx, d.stop = context.WithCancel(context.Background())
@@ -104,7 +110,7 @@ func subscribeError(err error) error {
 // begin starts a session in the background.
 func (d *Driver) begin(framework string) {
 	s := session.New(d.cfg.session(framework), d.log)
-	d.session, d.failed = s, nil
+	d.session, d.failed, d.old = s, nil, framework != ""
 	d.work.Go(func() {
 		err := s.Run(d.ctx, session.Handler{Subscribed: d.subscribed, Event: d.hear, Lost: d.lost})
 		if err == nil {
@@ -170,6 +176,9 @@ func (d *Driver) call(ctx context.Context, c wire.Call) error {
 func (d *Driver) subscribed(e wire.Subscribed) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.framework == "" {
+		d.since = time.Now()
+	}
 	d.framework, d.failed = e.FrameworkID.Value, nil
 	d.feedback = e.MasterInfo != nil && feedback(e.MasterInfo.Version)
 	d.void("the subscription it was offered on has ended")

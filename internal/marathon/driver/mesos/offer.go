@@ -53,7 +53,8 @@ func (d *Driver) hold(offers []wire.Offer) {
 // look takes in what an offer says of its agent: volumes that lie there and are free, and maintenance to come.
 func (d *Driver) look(a *agent, o wire.Offer) {
 	for _, r := range o.Resources {
-		if id := labelOf(r, labelVolume); id != "" && isVolume(r) {
+		id := labelOf(r, labelVolume)
+		if id != "" && isVolume(r) {
 			d.seen(a, id, app.InstanceID(labelOf(r, labelInstance)))
 		}
 	}

@@ -47,7 +47,7 @@ func (d *Driver) report(s wire.TaskStatus) {
 			status.ID = s.AgentID.Value + "/" + s.UUID
 		}
 	}
-	if t.ended != nil && !status.State.Terminal() {
+	if t.ended != nil && !status.State.Terminal() && status.ID == "" {
 		return // the master answers from before the end
 	}
 	if s.State == unknown && t.killed && t.agent == "" && t.host == "" {
@@ -87,7 +87,7 @@ func (d *Driver) settle(t *task, s driver.Status) {
 	case s.State == app.TaskLost || s.State == app.TaskUnreachable:
 		t.doubt = true
 	default:
-		t.heard, t.doubt = true, false
+		t.heard, t.doubt, t.ended = true, false, nil // what runs has not ended, whoever said so
 	}
 }
 

@@ -60,13 +60,14 @@ func (d *Driver) Reserve(_ context.Context, r driver.Reservation) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	v := d.volumes[r.Volume]
+	name := driver.Volume{ID: r.Volume, Host: r.Host}
+	v, other := d.volumes[name], d.elsewhere(name)
 	switch {
+	case v == nil && other != nil:
+		return fmt.Errorf("%w: volume %s lies on host %s, not on %s", driver.ErrRefused, r.Volume, other.host, r.Host)
 	case v == nil:
 	case v.instance != r.Instance:
 		return fmt.Errorf("%w: volume %s is kept for instance %s", driver.ErrRefused, r.Volume, v.instance)
-	case v.host != r.Host:
-		return fmt.Errorf("%w: volume %s lies on host %s, not on %s", driver.ErrRefused, r.Volume, v.host, r.Host)
 	case v.unmaking:
 		return fmt.Errorf("%w: volume %s is being destroyed", driver.ErrUnavailable, r.Volume)
 	case v.there:
@@ -95,7 +96,7 @@ func (d *Driver) make(r driver.Reservation) error {
 		return fmt.Errorf("%w: %s offers too little that nobody has reserved: %s", driver.ErrRefused, r.Host, why)
 	}
 	v := &volume{id: r.Volume, host: r.Host, agent: a.id, instance: r.Instance, making: newOperation("create", r.Volume), since: time.Now()}
-	d.volumes[v.id] = v
+	d.volumes[v.name()] = v
 	d.do(a, step{
 		ops: d.making(r, v.making, used, disks), takes: slices.Concat(used, own, taken(disks)),
 		done: func() {}, fail: func(why string) { d.unmade(v, why) },
@@ -259,13 +260,13 @@ func persistence(volume string, n int) string {
 
 // seen takes in that an offer shows a volume: it is there, and nothing uses it.
 func (d *Driver) seen(a *agent, id string, instance app.InstanceID) {
-	v := d.volumes[id]
+	name := driver.Volume{ID: id, Host: a.host}
+	v := d.volumes[name]
 	if v == nil {
-		v = &volume{id: id, instance: instance}
-		d.volumes[id] = v
+		v = &volume{id: id, host: a.host, instance: instance}
+		d.volumes[name] = v
 	}
-	v.host = a.host
-	if t := d.tasks[d.user(id)]; t != nil && t.agent != a.id {
+	if t := d.tasks[d.user(name)]; t != nil && t.agent != a.id {
 		d.say(t, driver.Status{State: app.TaskGone, Message: "its agent has come back under another id, with its volume and without it"})
 	}
 	v.agent = a.id
@@ -279,20 +280,29 @@ func (d *Driver) made(v *volume) {
 		return
 	}
 	v.there = true
+	delete(d.destroyed, v.name())
 	d.events.Add(driver.VolumeChanged{Volume: v.name(), There: true})
 }
 
 // unmade notes that a volume was not made, for certain.
 func (d *Driver) unmade(v *volume, why string) {
-	if v.there || d.volumes[v.id] != v {
+	if v.there || !d.forget(v) {
 		return
 	}
-	delete(d.volumes, v.id)
 	d.events.Add(driver.VolumeChanged{Volume: v.name(), Why: why})
+}
+
+// forget drops a volume; false when it was dropped before.
+func (d *Driver) forget(v *volume) bool {
+	if d.volumes[v.name()] != v {
+		return false
+	}
+	delete(d.volumes, v.name())
+	return true
 }
 
 // lose notes that a volume is gone with its agent, by the word of an operator.
 func (d *Driver) lose(v driver.Volume) {
-	delete(d.volumes, v.ID)
+	delete(d.volumes, v)
 	d.events.Add(driver.VolumeChanged{Volume: v, Why: "an operator has said that its agent is gone with everything on it"})
 }

@@ -270,6 +270,9 @@ func (m *Master) disconnected(s *stream) {
 			m.takeBack(f)
 		}
 	}
+	if !m.closed {
+		m.offer() // to others
+	}
 }
 
 func (s *stream) send(e wire.Event) {
