@@ -2,6 +2,8 @@ package docker
 
 import (
 	"errors"
+	"log/slog"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -99,6 +101,44 @@ func TestContainersEndWithTheDaemon(t *testing.T) {
 	}
 	if got := r.inspect(s, "{{.Id}}"); got != id {
 		t.Errorf("another container runs: %s was %s", got, id)
+	}
+}
+
+// What a daemon that hangs says about a command in a container is nothing: the task is not sick for it.
+func silentChecks(t *testing.T, r *trial) {
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	said := make(lines, 1000)
+	d, err := Open(r.cfg, slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	r.Driver = d
+	if _, err := d.Subscribe(t.Context(), testFramework); err != nil {
+		t.Fatal(err)
+	}
+	check := app.HealthCheck{Protocol: app.ProtocolCommand, Command: &app.Command{Value: "true"}, IntervalSeconds: 1, TimeoutSeconds: 1, MaxConsecutiveFailures: 1}
+	s := r.launch(r.spec(1, app.App{Cmd: runsOn, HealthChecks: []app.HealthCheck{check}}))
+	healthy := func(got driver.Status) bool { return got.Healthy != nil && *got.Healthy }
+	r.awaitAt(d, s, healthy)
+	r.daemon.Signal(syscall.SIGSTOP)
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for line := ""; !strings.Contains(line, "told nothing"); {
+		select {
+		case line = <-said:
+		case <-limit.C:
+			t.Fatal("no check noticed that the daemon hangs")
+		}
+	}
+	r.daemon.Signal(syscall.SIGCONT)
+	if err := r.Reconcile(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.awaitAt(d, s, func(driver.Status) bool { return true }); !healthy(got) {
+		t.Errorf("a daemon that hung made the task sick: %+v", got)
 	}
 }
 

@@ -55,6 +55,7 @@ func TestBehaviour(t *testing.T) {
 		"a gpu that the daemon does not know":                  strangeGPU,
 		"an image that cannot be had":                          missingImage,
 		"a disk that is full":                                  fullDisk,
+		"a daemon that hangs makes nobody sick":                silentChecks,
 		"several networks":                                     severalNetworks,
 		"images behind a login":                                privateImages,
 	} {

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
@@ -86,6 +88,9 @@ func (p *prober) repeat(ctx context.Context, result func(error)) {
 		one, cancel := context.WithTimeout(ctx, check.Timeout())
 		err := p.probe(one)
 		cancel()
+		if errors.Is(err, errLate) && p.daemon.ping(ctx, check.Timeout(), client.PingOptions{}) != nil {
+			err = fmt.Errorf("%w: %w", errSilent, err)
+		}
 		if ctx.Err() == nil {
 			result(err)
 		}
@@ -108,7 +113,8 @@ func (d *Driver) target(t *task, c check) string {
 func (d *Driver) felt(t *task, c check, tallies []tally, i int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if t.state.Terminal() || !t.daemon.up {
+	if t.state.Terminal() || !t.daemon.up || errors.Is(err, errSilent) {
+		d.log.Debug("a health check told nothing", slog.String("task", string(t.rec.Task)), slog.Any("err", err))
 		return // that the daemon is out of reach says nothing about the task
 	}
 	one := &tallies[i]
@@ -196,13 +202,32 @@ func (p *prober) get(ctx context.Context, scheme string) error {
 	return nil
 }
 
+var (
+	errLate   = errors.New("the command did not end in time")
+	errSilent = errors.New("the docker daemon does not answer")
+)
+
+// silence tells what a daemon said from its silence, which says nothing about the task. What took too long may be either's fault.
+func silence(ctx context.Context, err error) error {
+	switch {
+	case answered(err):
+		return err
+	case ctx.Err() != nil:
+		return errLate
+	}
+	return fmt.Errorf("%w: %w", errSilent, err)
+}
+
 // command runs a command inside the container. While one that did not end in time still runs there is no other: they
 // would pile up.
 func (p *prober) command(ctx context.Context) error {
 	if p.hanging != "" {
 		seen, err := p.daemon.api.ExecInspect(ctx, p.hanging, client.ExecInspectOptions{})
-		if err != nil || seen.Running {
-			return errors.Join(err, errors.New("the command of an earlier check has not ended"))
+		switch {
+		case err == nil && seen.Running:
+			return errors.New("the command of an earlier check has not ended")
+		case err != nil && !errdefs.IsNotFound(err): // a daemon that was started again does not know it any more
+			return silence(ctx, err)
 		}
 		p.hanging = ""
 	}
@@ -210,11 +235,11 @@ func (p *prober) command(ctx context.Context) error {
 		Cmd: []string{"/bin/sh", "-c", p.check.Definition.Command.Value}, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
-		return err
+		return silence(ctx, err)
 	}
 	stream, err := p.daemon.api.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
 	if err != nil {
-		return err
+		return silence(ctx, err)
 	}
 	defer stream.Close()
 	ended := context.AfterFunc(ctx, stream.Close)
@@ -222,14 +247,13 @@ func (p *prober) command(ctx context.Context) error {
 	_, err = io.Copy(io.Discard, stream.Reader)
 	if ctx.Err() != nil {
 		p.hanging = made.ID
-		return errors.New("the command did not end in time")
 	}
-	if err != nil {
-		return err
+	if err != nil || ctx.Err() != nil {
+		return silence(ctx, cmp.Or(err, errLate))
 	}
 	seen, err := p.daemon.api.ExecInspect(ctx, made.ID, client.ExecInspectOptions{})
 	if err != nil {
-		return err
+		return silence(ctx, err)
 	}
 	if seen.ExitCode != 0 {
 		return fmt.Errorf("exit status %d", seen.ExitCode)
