@@ -98,6 +98,11 @@ func TestMappedPorts(t *testing.T) {
 	if cfg.Postgres.Port != 5432 || cfg.Postgres.Connect != "192.0.2.7:31005" || cfg.Postgres.Hosts[0] != "0.0.0.0" {
 		t.Errorf("container: %+v", cfg.Postgres.Endpoint)
 	}
+	// The image's configuration under a plain Marathon, which gives the name of the host and not its address.
+	cfg = mustParse(t, postgres0, task("HOST=agent7", "HOST_IP=", "PGBATON_BIND_ADDRESS=", "PORT_5432=31005", "PORT_8008=31006"))
+	if cfg.Postgres.Connect != "agent7:31005" || cfg.RestAPI.Connect != "agent7:31006" || cfg.Postgres.Port != 5432 {
+		t.Errorf("plain Marathon: %+v %+v", cfg.Postgres.Endpoint, cfg.RestAPI)
+	}
 	// Under Marathon nothing needs to be said at all.
 	cfg = mustParse(t, "scope: s\nname: n\netcd: {host: h}\npostgresql: {data_dir: /d}",
 		task("HOST=agent7", "HOST_IP=", "PGBATON_BIND_ADDRESS=", "PORT_8008=31006"))

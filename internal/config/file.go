@@ -199,7 +199,10 @@ func (s Source) substitute(text string) (string, error) {
 			if value := s.Env[name]; value != "" {
 				return value
 			}
-			if name == "HOST" && s.Hostname != "" {
+			if host := s.Env[envHost]; name == envHostIP && host != "" {
+				return host // plain Marathon gives no address, and members reach each other by name as well
+			}
+			if name == envHost && s.Hostname != "" {
 				return s.Hostname
 			}
 			missing = name

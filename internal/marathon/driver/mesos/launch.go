@@ -3,6 +3,7 @@ package mesos
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
 )
+
+// envHostIP is what the agent of a database advertises, beside what Marathon gives.
+const envHostIP = "HOST_IP"
 
 // patience is how long a launch waits for what its agent will offer again: it comes with one of the next rounds of the master.
 const patience = 15 * time.Second
@@ -55,6 +59,9 @@ func (d *Driver) Launch(ctx context.Context, s driver.Spec) error {
 
 // launch has a task started with what was chosen for it.
 func (d *Driver) launch(a *agent, t *task, s driver.Spec, used []wire.Resource) {
+	env := map[string]string{envHostIP: reached(a.url, a.host)}
+	maps.Copy(env, s.Env)
+	s.Env = env
 	info := d.taskInfo(s, wire.Allocated(used, d.cfg.Role))
 	d.do(a, step{
 		ops:   []wire.Operation{{Type: wire.OpLaunch, Launch: &wire.Launch{TaskInfos: []wire.TaskInfo{info}}}},

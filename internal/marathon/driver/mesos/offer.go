@@ -74,7 +74,7 @@ func (d *Driver) look(a *agent, o wire.Offer) {
 func (d *Driver) offer(a *agent) place.Offer {
 	first := a.offers[slices.Sorted(maps.Keys(a.offers))[0]]
 	o := place.Offer{
-		ID: a.id, Host: a.host, Address: host(first), AgentID: a.id,
+		ID: a.id, Host: a.host, Address: reached(first.URL, first.Hostname), AgentID: a.id,
 		Attributes: map[string]string{}, Reserved: map[string]place.Resources{},
 	}
 	if first.Domain != nil && first.Domain.FaultDomain != nil {
@@ -106,15 +106,15 @@ func (d *Driver) offer(a *agent) place.Offer {
 	return o
 }
 
-// host is where the ports of an agent's tasks are reached.
-func host(o wire.Offer) string {
-	if o.URL == nil {
-		return o.Hostname
+// reached is where the ports of an agent's tasks are reached: by its address, else by its name.
+func reached(at *wire.URL, hostname string) string {
+	if at == nil {
+		return hostname
 	}
-	if ip := o.URL.Address.IP; ip != "" && ip != "0.0.0.0" {
+	if ip := at.Address.IP; ip != "" && ip != "0.0.0.0" {
 		return ip
 	}
-	return o.URL.Address.Hostname
+	return at.Address.Hostname
 }
 
 func attribute(a wire.Attribute) string {
