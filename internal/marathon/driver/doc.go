@@ -4,7 +4,7 @@
 // It knows offers, tasks and what became of them. It refuses to know apps, deployments and roles, and it restarts
 // nothing by itself: whoever launched a task decides what follows its end.
 //
-// The implementations are sub-packages: local (processes of this machine) is there, docker and mesos fit the same shape.
+// The implementations are sub-packages: local (processes of this machine), docker and mesos.
 // All of them pass the contract suite in drivertest.
 //
 // # The contract

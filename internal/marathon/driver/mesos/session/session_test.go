@@ -291,3 +291,62 @@ func TestNoCallIsMadeWithoutASubscription(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A subscription that is renewed has another name: calls of the one before are refused from then on.
+func TestRenewalIsAnotherSubscription(t *testing.T) {
+	n := 0
+	var mu sync.Mutex
+	m := newMaster(t, func(w http.ResponseWriter, r *http.Request, call wire.Call) {
+		if call.Type != wire.CallSubscribe {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		mu.Lock()
+		n++
+		id := fmt.Sprintf("stream-%d", n)
+		mu.Unlock()
+		stream(w, r, id, subscribed(15))
+	})
+	h := start(t, session.Config{Masters: []string{m.address()}})
+	<-h.subscribed
+	h.Renew()
+	if err := <-h.lost; !errors.Is(err, session.ErrUnavailable) {
+		t.Errorf("lost: %v", err)
+	}
+	<-h.subscribed
+	if err := h.Call(t.Context(), wire.Call{Type: wire.CallRevive}); err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if got := m.heads[len(m.heads)-1].Get("Mesos-Stream-Id"); got != "stream-2" {
+		t.Errorf("the call was made on %q", got)
+	}
+}
+
+// A framework that was welcome once is not turned away for good by an answer 401: logins change.
+func TestALoginThatFailsLaterIsTriedAgain(t *testing.T) {
+	n := 0
+	var mu sync.Mutex
+	m := newMaster(t, func(w http.ResponseWriter, r *http.Request, _ wire.Call) {
+		mu.Lock()
+		n++
+		now := n
+		mu.Unlock()
+		switch now {
+		case 1:
+			w.Header().Set("Mesos-Stream-Id", "s")
+			send(w, subscribed(15)) // and its end
+		case 2:
+			http.Error(w, "401 Unauthorized.", http.StatusUnauthorized)
+		default:
+			stream(w, r, "s", subscribed(15))
+		}
+	})
+	h := start(t, session.Config{Masters: []string{m.address()}})
+	<-h.subscribed
+	<-h.subscribed
+	if got := len(m.asked()); got != 3 {
+		t.Errorf("%d subscriptions", got)
+	}
+}
