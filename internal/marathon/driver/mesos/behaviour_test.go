@@ -12,6 +12,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/mesostest"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
 	"github.com/pgbaton/pgbaton/internal/marathon/place"
 )
@@ -60,6 +61,27 @@ func TestMasterFailover(t *testing.T) {
 	})
 	next := s.spec("a1", "1", 2, true)
 	s.launch(next)
+}
+
+// A request to end a task reaches it although its agent was not there when it was made: masters keep none.
+func TestKillOutOfReach(t *testing.T) {
+	for name, away := range map[string]func(*mesostest.Master){
+		"partition": func(m *mesostest.Master) { m.Partition("a1") },
+		"failover":  func(m *mesostest.Master) { m.Failover(200 * time.Millisecond) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := setUp(t, hosts("a1"))
+			spec := s.spec("a1", "1", 1, true)
+			s.launch(spec)
+			away(s.master)
+			s.eventually("asked to end", func() bool { return s.Kill(t.Context(), spec.Task, time.Second) == nil })
+			if name == "partition" {
+				s.state(spec.Task, app.TaskUnreachable)
+				s.master.Heal("a1")
+			}
+			s.state(spec.Task, app.TaskKilled)
+		})
+	}
 }
 
 // A partition makes tasks unreachable and nothing more; they are back when their agent is.

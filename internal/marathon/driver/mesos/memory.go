@@ -35,6 +35,7 @@ type task struct {
 	heard  bool           // the master has spoken of it
 	doubt  bool           // nobody can say how it is
 	killed bool           // somebody wants it to end
+	grace  time.Duration  // that it has then
 	sent   chan struct{}  // closed when its launch is no longer on the way; nil for one that another driver launched
 	ended  *driver.Status // its last status, where that was the end
 	// What its check says: in a row it has failed that often, and may that often; the last failure counted; the verdict.

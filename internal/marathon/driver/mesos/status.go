@@ -55,6 +55,7 @@ func (d *Driver) report(s wire.TaskStatus) {
 	}
 	status.Host = t.host
 	d.settle(t, status)
+	d.insist(t, s)
 	d.events.Add(driver.StatusChanged{Status: status})
 	if s.State == goneByOperator {
 		d.goneByOperator(t, status.Host)
@@ -182,16 +183,28 @@ func (d *Driver) Kill(ctx context.Context, id app.TaskID, grace time.Duration) e
 		d.mu.Unlock()
 		return nil
 	}
-	t.killed = true
-	agent := d.where(t)
+	t.killed, t.grace = true, grace
+	kill := d.kill(t)
 	d.mu.Unlock()
-	err := d.call(ctx, wire.Call{Type: wire.CallKill, Kill: &wire.Kill{
-		TaskID: wire.ID{Value: string(id)}, AgentID: agent, KillPolicy: &wire.KillPolicy{GracePeriod: &wire.Duration{Nanoseconds: int64(grace)}},
-	}})
-	if err != nil {
+	if err := d.call(ctx, kill); err != nil {
 		return fmt.Errorf("end task %s: %w", id, err)
 	}
 	return nil
+}
+
+// kill is the call that asks a task to end.
+func (d *Driver) kill(t *task) wire.Call {
+	return wire.Call{Type: wire.CallKill, Kill: &wire.Kill{
+		TaskID: wire.ID{Value: string(t.id)}, AgentID: d.where(t), KillPolicy: &wire.KillPolicy{GracePeriod: &wire.Duration{Nanoseconds: int64(t.grace)}},
+	}}
+}
+
+// insist asks again for the end of a task of which the master says that it runs as if nobody had asked: it keeps no request for
+// an agent that is out of reach, or has not come back to a new master.
+func (d *Driver) insist(t *task, s wire.TaskStatus) {
+	if t.killed && s.UUID == "" && (s.State == string(app.TaskRunning) || s.State == string(app.TaskStarting)) {
+		d.background(d.kill(t))
+	}
 }
 
 // awaitLaunch waits while the launch of a task is on the way: a request to end it must not overtake it.
