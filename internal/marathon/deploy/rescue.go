@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
@@ -25,6 +26,11 @@ func (p *planner) rescue(v view) bool {
 	newest := stopped[0]
 	if v.state.Down[newest.Host] || v.draining(newest) {
 		p.wait(v.id, newest.ID, "no other member has data, and it cannot be launched now: "+name(newest))
+		return true
+	}
+	if after := v.pauseAfter(newest); p.now.Before(after.end()) {
+		p.wake(after.end())
+		p.wait(v.id, newest.ID, fmt.Sprintf("no other member has data; launched again after a pause of %s", after))
 		return true
 	}
 	p.do(Launch{App: v.id, Instance: newest.ID})
