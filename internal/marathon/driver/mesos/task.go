@@ -90,6 +90,9 @@ func command(s driver.Spec, cfg Config) *wire.Command {
 	var variables []wire.Variable
 	env := map[string]string{}
 	maps.Copy(env, cfg.Env)
+	if root := volumeRoot(s); root != "" {
+		env["PGBATON_VOLUME_ROOT"] = root
+	}
 	maps.Copy(env, s.Env)
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		variables = append(variables, wire.Variable{Name: name, Value: env[name]})
@@ -101,6 +104,21 @@ func command(s driver.Spec, cfg Config) *wire.Command {
 		c.URIs = append(c.URIs, wire.URI{Value: f.URI, Executable: f.Executable, Extract: f.Extract, Cache: f.Cache, OutputFile: f.DestPath})
 	}
 	return c
+}
+
+// sandbox is where containers see their sandbox, by agents' --sandbox_directory where nobody changed it.
+const sandbox = "/mnt/mesos/sandbox"
+
+// volumeRoot is where the agent of a database finds its volume, for a definition that asks for none: without it a container's
+// data would lie in its image's own volume, and end with the container. Elsewhere the definition says where its data lie.
+func volumeRoot(s driver.Spec) string {
+	if s.Volume == "" || s.Image() == "" || !s.App.IsPostgres() {
+		return ""
+	}
+	if p := parts(s.App); len(p) != 1 || p[0].path != defaultPath {
+		return ""
+	}
+	return sandbox + "/" + defaultPath
 }
 
 // container is the image and what is mapped into it; none for a plain command.
