@@ -28,6 +28,7 @@ type mesosOptions struct {
 	ca, cert, key         string
 	failover              time.Duration
 	gpus                  bool
+	check                 bool
 }
 
 // usualFailover is how long Mesos keeps the tasks of a framework that is away: long enough for a weekend nobody looked.
@@ -45,6 +46,7 @@ func (o *mesosOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.cert, "mesos-cert", "", "mesos driver: file with a certificate to show to the masters")
 	f.StringVar(&o.key, "mesos-key", "", "mesos driver: file with the key of that certificate")
 	f.DurationVar(&o.failover, "failover-timeout", usualFailover, "mesos driver: how long no scheduler may be there before Mesos ends all tasks")
+	f.BoolVar(&o.check, "check", false, "mesos driver: say what of the cluster would not work, and end; exit code 1 when something would not")
 	f.BoolVar(&o.gpus, "gpus", false, "mesos driver: also use agents that have GPUs")
 }
 
@@ -65,6 +67,7 @@ func (o *mesosOptions) given() string {
 		{"mesos-key", o.key != ""},
 		{"failover-timeout", o.failover != usualFailover},
 		{"gpus", o.gpus},
+		{"check", o.check},
 	} {
 		if f.given {
 			return f.name

@@ -25,6 +25,9 @@ func runScheduler(ctx context.Context, out io.Writer, o schedulerOptions) (err e
 	if err != nil {
 		return err
 	}
+	if o.mesos.check {
+		return p.checkMesos(ctx, out)
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", p.listen)
 	if err != nil {

@@ -63,6 +63,7 @@ Mesos is found by --master: its masters, or the ZooKeeper that they share.`,
 		Example: `  pgbaton scheduler --dcs 10.0.0.1:2379,10.0.0.2:2379 --listen 10.0.0.1:8080
   pgbaton scheduler --driver docker --dcs 10.0.0.1:2379 --listen 0.0.0.0:8080 --advertise 10.0.0.1:8080
   pgbaton scheduler --driver mesos --master zk://10.0.0.1:2181,10.0.0.2:2181/mesos --mesos-role database --dcs 10.0.0.1:2379
+  pgbaton scheduler --driver mesos --master http://10.0.0.1:5050,http://10.0.0.2:5050 --mesos-role database --check
   pgbaton scheduler --dcs 127.0.0.1:2379 --hosts hosts.yml --images 'worker:*=/opt/worker --verbose'
   pgbaton scheduler -c postgres0.yml --secrets /etc/pgbaton/secrets --http-credentials /etc/pgbaton/login`,
 		Args: cobra.NoArgs,
@@ -139,7 +140,12 @@ func (o schedulerOptions) plan(ctx context.Context, out io.Writer, env map[strin
 	p.log = newLog(p.level)
 	for _, check := range []func() error{
 		p.checkDriver, p.checkAddresses, p.checkPrefix, p.checkRest,
-		func() error { return p.readEtcd(env) },
+		func() error {
+			if o.mesos.check {
+				return nil // nothing is kept
+			}
+			return p.readEtcd(env)
+		},
 		func() error { return p.readLogin(env) },
 	} {
 		if err := check(); err != nil {

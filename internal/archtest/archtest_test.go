@@ -24,7 +24,7 @@ func floors() [][]string {
 		1: {"ha", "quorum", "slots", "route", "health", "marathon/deploy", "marathon/place"},
 		2: {
 			"kv", "kv/etcd3", "kv/memory", "kv/embedded", "dcs", "postgres", "process", "guard", "watchdog", "callback", "service", "client", "tlsfiles", "psql", "haproxy", "config", "clock", "logs",
-			"marathon/store", "marathon/lead", "marathon/driver", "marathon/driver/local", "marathon/driver/docker", "marathon/driver/sandbox", "marathon/driver/mesos", "marathon/driver/mesos/session", "marathon/driver/mesos/zookeeper",
+			"marathon/store", "marathon/lead", "marathon/driver", "marathon/driver/local", "marathon/driver/docker", "marathon/driver/sandbox", "marathon/driver/mesos", "marathon/driver/mesos/session", "marathon/driver/mesos/zookeeper", "marathon/driver/mesos/survey",
 		},
 		3: {"agent", "api", "ctl", "configure", "proxy", "marathon/run", "marathon/api", "up", "supervise"},
 	}
