@@ -71,6 +71,7 @@ func (l *loop) condemned(i deploy.Instance, o app.KillOptions) deploy.Instance {
 	switch {
 	case o.Wipe:
 		i.Goal = deploy.GoalWiped
+	case i.Goal != deploy.GoalRunning: // what becomes of it was decided before
 	case o.Scale && i.Volume != "":
 		i.Goal = deploy.GoalSuspended
 	case o.Scale:

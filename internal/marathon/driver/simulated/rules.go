@@ -111,6 +111,9 @@ func (f *Fleet) checkVictim(t *task) {
 	if c.paused && time.Since(c.pausedAt) > answersLast {
 		f.complain(PauseRespected, "%s is stopped although its cluster is paused", t.spec.Task)
 	}
+	if f.cfg.Store.Wanted(c.id) == 1 && len(c.living) == 1 {
+		return // the last one of a cluster that is to have one: its end is an outage at any time
+	}
 	for id, since := range c.down {
 		if id != t.spec.Instance && time.Since(since) > answersLast && f.wanted(id).Goal == deploy.GoalRunning {
 			f.complain(OneDown, "%s is stopped while %s does not serve", t.spec.Task, id)
