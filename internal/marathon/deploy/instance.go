@@ -34,6 +34,8 @@ type Instance struct {
 	Ports       []int             `json:"ports,omitempty"`      // in the order of app.Ports
 	State       app.TaskState     `json:"state,omitempty"`
 	Message     string            `json:"message,omitempty"`
+	// Addresses are those of its task in a network of its own, as the driver tells them; else it is reached at Address.
+	Addresses []app.IPAddress `json:"addresses,omitempty"`
 
 	Volume string `json:"volume,omitempty"` // empty: a sandbox for each task
 	Bound  bool   `json:"bound,omitempty"`  // its volume is there, so it cannot run elsewhere any more

@@ -8,8 +8,9 @@ import (
 
 // Report is a status of the driver about the latest task of an instance.
 type Report struct {
-	State   app.TaskState
-	Message string
+	State     app.TaskState
+	Message   string
+	Addresses []app.IPAddress // none: nothing is said of them
 }
 
 // provenAfter is how long a task must have run for its end not to count as another failure in a row.
@@ -28,7 +29,13 @@ func Observe(i Instance, r Report, now time.Time) Instance {
 }
 
 func observeLive(i Instance, r Report, now app.Timestamp) Instance {
-	if !i.Live() || i.State == r.State {
+	if !i.Live() {
+		return i
+	}
+	if len(r.Addresses) > 0 {
+		i.Addresses = r.Addresses
+	}
+	if i.State == r.State {
 		return i
 	}
 	// A task that is being killed has not come back to life: the driver repeats what it last knew.
@@ -95,7 +102,7 @@ func Staged(i Instance, a app.App, now time.Time) Instance {
 	if i.Incarnation > 1 && i.Failures > 0 && i.EndedAt < a.VersionInfo.LastConfigChangeAt {
 		i.Failures = 0 // what failed was another configuration
 	}
-	i.State, i.Message = app.TaskStaging, ""
+	i.State, i.Message, i.Addresses = app.TaskStaging, "", nil
 	i.StagedAt, i.StartedAt, i.EndedAt, i.UnreachableSince = app.At(now), 0, 0, 0
 	i.Stopping, i.Clean, i.Led, i.Kill, i.ReservedAt = nil, false, false, nil, 0
 	i.Postgres, i.AgentPort, i.GraceSeconds = a.IsPostgres(), 0, grace(a)

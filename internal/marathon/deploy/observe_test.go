@@ -38,6 +38,23 @@ func TestLifeOfATask(t *testing.T) {
 	}
 }
 
+// The address of a task's own network is kept as long as the task, and not longer.
+func TestAddressesOfATask(t *testing.T) {
+	own := []app.IPAddress{{IPAddress: "172.18.0.2", Protocol: "IPv4"}}
+	i := Observe(launched(), Report{State: app.TaskRunning, Addresses: own}, noon)
+	i = Observe(i, Report{State: app.TaskRunning}, noon)
+	if diff := cmp.Diff(own, i.Addresses); diff != "" {
+		t.Error(diff)
+	}
+	moved := []app.IPAddress{{IPAddress: "172.18.0.9", Protocol: "IPv4"}}
+	if i = Observe(i, Report{State: app.TaskRunning, Addresses: moved}, noon); i.Addresses[0] != moved[0] {
+		t.Errorf("it is still at %v", i.Addresses)
+	}
+	if next := Staged(told(i, app.TaskFailed), app.App{ID: "/pg"}, noon); next.Addresses != nil {
+		t.Errorf("the next task begins with %v", next.Addresses)
+	}
+}
+
 func TestReportsThatChangeNothing(t *testing.T) {
 	running := told(launched(), app.TaskRunning)
 	ended := told(running, app.TaskFailed)

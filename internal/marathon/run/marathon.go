@@ -43,8 +43,11 @@ func condition(i deploy.Instance) string {
 	return strings.ToUpper(word[:1]) + word[1:]
 }
 
-// addresses are those at which a task is reached.
+// addresses are those at which a task is reached: in a network of its own, or those of its host.
 func addresses(i deploy.Instance) []app.IPAddress {
+	if len(i.Addresses) > 0 {
+		return i.Addresses
+	}
 	if i.Address == "" {
 		return nil
 	}

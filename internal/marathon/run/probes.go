@@ -61,7 +61,8 @@ func (l *loop) startProbes(i deploy.Instance, def app.App) *probes {
 			continue
 		}
 		p.contact.Early = time.Since(i.StartedAt.Time()) > firstProbe
-		t := target{check: check, address: i.Address, port: checkPort(def, i, check)}
+		t := target{check: check}
+		t.address, t.port = reachedAt(def, i, check)
 		l.work.Go(func() {
 			l.repeat(ctx, check.Interval(), min(check.Interval(), firstProbe), func() { l.probe(ctx, i, n, t) })
 		})
@@ -75,18 +76,21 @@ func (l *loop) startProbes(i deploy.Instance, def app.App) *probes {
 	return p
 }
 
-// checkPort is the host port a check goes to.
-func checkPort(def app.App, i deploy.Instance, check app.HealthCheck) int {
+// reachedAt is where a check goes to: to a port of the host, or to one of the container that no port of the host leads to.
+func reachedAt(def app.App, i deploy.Instance, check app.HealthCheck) (address string, port int) {
 	if check.Port != nil {
-		return *check.Port
+		return i.Address, *check.Port
 	}
 	if check.PortIndex == nil || *check.PortIndex >= len(i.Ports) {
-		return 0
+		return i.Address, 0
 	}
 	if port := i.Ports[*check.PortIndex]; port != 0 {
-		return port
+		return i.Address, port
 	}
-	return def.Ports()[*check.PortIndex].ContainerPort
+	if len(i.Addresses) > 0 {
+		address = i.Addresses[0].IPAddress
+	}
+	return cmp.Or(address, i.Address), def.Ports()[*check.PortIndex].ContainerPort
 }
 
 // repeat runs a probe after a first pause and then at its interval until ctx ends.

@@ -83,7 +83,7 @@ func (l *loop) storeBatch(batch []driver.Status) bool {
 			continue // the end of an earlier task, told late
 		}
 		olds[old.ID] = old
-		now := deploy.Observe(old, deploy.Report{State: s.State, Message: s.Message}, time.Now())
+		now := deploy.Observe(old, deploy.Report{State: s.State, Message: s.Message, Addresses: s.Addresses}, time.Now())
 		if !reflect.DeepEqual(old, now) {
 			changed = append(changed, now)
 		}
