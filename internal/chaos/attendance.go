@@ -35,13 +35,23 @@ type Attendance struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 
-	mu    sync.Mutex
-	there map[string]bool
+	mu   sync.Mutex
+	seen map[string]sighting
 	// required is how many have to be there, fewest the fewest that were since then, samples how often that was counted.
 	required, fewest, samples int
 	// changed is closed and replaced when a server came or went.
 	changed chan struct{}
 }
+
+// sighting is what a server was asked last.
+type sighting struct {
+	there bool
+	at    time.Time
+}
+
+// fresh is how long a server that was not there counts as missing: it is asked again at once, and while the question is on its way
+// nobody knows. A network that loses packets while it is changed has that take a second.
+const fresh = 5 * watchEvery
 
 // StartAttendance begins to count the servers. User and password are those of the URL.
 func StartAttendance(ctx context.Context, seats []Seat, url string) (*Attendance, error) {
@@ -50,7 +60,7 @@ func StartAttendance(ctx context.Context, seats []Seat, url string) (*Attendance
 		return nil, err
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a := &Attendance{stop: stop, there: map[string]bool{}, changed: make(chan struct{})}
+	a := &Attendance{stop: stop, seen: map[string]sighting{}, changed: make(chan struct{})}
 	for _, seat := range seats {
 		own := cfg.Copy()
 		own.Host, own.Port, own.ConnectTimeout = seat.Address, seat.Port, patience
@@ -109,8 +119,19 @@ func (a *Attendance) Changed() <-chan struct{} {
 
 func (a *Attendance) count() int {
 	n := 0
-	for _, there := range a.there {
-		if there {
+	for _, s := range a.seen {
+		if s.there {
+			n++
+		}
+	}
+	return n
+}
+
+// perhaps is how many servers are there, those that nobody knows of included.
+func (a *Attendance) perhaps(now time.Time) int {
+	n := 0
+	for _, s := range a.seen {
+		if s.there || now.Sub(s.at) > fresh {
 			n++
 		}
 	}
@@ -120,13 +141,14 @@ func (a *Attendance) count() int {
 func (a *Attendance) note(host string, there bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.there[host] != there {
+	now := time.Now()
+	if a.seen[host].there != there {
 		close(a.changed)
 		a.changed = make(chan struct{})
 	}
-	a.there[host] = there
+	a.seen[host] = sighting{there, now}
 	a.samples++
-	a.fewest = min(a.fewest, a.count())
+	a.fewest = min(a.fewest, a.perhaps(now))
 }
 
 func (a *Attendance) watch(ctx context.Context, host string, cfg *pgx.ConnConfig) {
