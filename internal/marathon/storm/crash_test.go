@@ -101,6 +101,8 @@ type mine struct {
 	count int
 	what  string
 	armed bool // it went off and the scheduler is not replaced yet
+	// instead is what happens in place of the scheduler's death, nil for nothing.
+	instead func(*world)
 }
 
 // step passes a point; it reports whether the scheduler dies there.
@@ -114,7 +116,12 @@ func (m *mine) step(w *world, format string, args ...any) bool {
 	if m.count != m.at {
 		return false
 	}
-	m.what, m.armed = fmt.Sprintf(format, args...), true
+	m.what = fmt.Sprintf(format, args...)
+	if m.instead != nil {
+		m.instead(w)
+		return false
+	}
+	m.armed = true
 	w.life.cancel()
 	return true
 }

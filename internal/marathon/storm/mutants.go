@@ -8,6 +8,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/simulated"
 	"github.com/pgbaton/pgbaton/internal/marathon/run"
 )
 
@@ -21,6 +22,8 @@ type mutant struct {
 	members     func(*world, run.Members) run.Members
 	term        func(run.Term) run.Term
 	deaf        bool
+	// below is what the scheduler stands on, nil for the machines with their own driver.
+	below func(*world, simulated.Config) below
 }
 
 // Mutants are the names of all deliberate mistakes, with what each gets wrong.

@@ -11,7 +11,6 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/deploy"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
-	"github.com/pgbaton/pgbaton/internal/marathon/driver/simulated"
 	"github.com/pgbaton/pgbaton/internal/marathon/place"
 	"github.com/pgbaton/pgbaton/internal/marathon/run"
 )
@@ -23,7 +22,7 @@ const leaseTTL = 6 * time.Second
 // got SIGSTOP, gets no call through and hears no answer until it is woken, and its lease runs out.
 type life struct {
 	db     *memory.Store
-	conn   *simulated.Driver
+	conn   port
 	sched  *run.Scheduler
 	cancel context.CancelFunc
 	ended  chan error

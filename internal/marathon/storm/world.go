@@ -77,6 +77,7 @@ type world struct {
 	root    *memory.Store
 	seen    simulated.Store // what the scheduler has stored
 	fleet   *simulated.Fleet
+	below   below
 	weather simulated.Weather
 	life    *life   // the scheduler that leads, or is to
 	former  []*life // those that were frozen when others took over
@@ -103,19 +104,38 @@ func newWorld(t *testing.T, h History, m mutant, trace io.Writer) *world {
 		sight: sight{sick: map[app.TaskID]bool{}},
 	}
 	w.seen = simulated.StoreIn(w.root, prefix)
-	w.fleet = simulated.New(simulated.Config{
+	cfg := simulated.Config{
 		Hosts: simulated.Hosts(h.Hosts), Seed: h.Seed, Store: w.seen, Behaviour: w.behaviour,
 		Broken: func(rule simulated.Rule, text string) { w.violate(string(rule), "%s", text) },
 		Postgres: simulated.Pace{
 			Bootstrap: 2 * time.Second, Clone: 5 * time.Second, Recover: time.Second, Lease: 3 * time.Second,
 			Switchover: 300 * time.Millisecond, Picture: time.Second, Answer: 100 * time.Millisecond,
 		},
-	})
+	}
+	if m.below == nil {
+		m.below = plain
+	}
+	w.below = m.below(w, cfg)
+	w.fleet = w.below.fleet
 	w.start()
 	return w
 }
 
+// below is what a scheduler stands on.
+type below struct {
+	fleet *simulated.Fleet
+	open  func() port // connects a driver
+	end   func()
+}
+
+// plain are the machines with their own driver.
+func plain(_ *world, cfg simulated.Config) below {
+	fleet := simulated.New(cfg)
+	return below{fleet: fleet, open: func() port { return fleet.Open() }, end: func() {}}
+}
+
 func (w *world) close() {
+	defer w.below.end()
 	w.wakeAll()
 	w.crash()
 	_ = w.root.Close()
@@ -133,7 +153,7 @@ func (w *world) behaviour(driver.Spec, simulated.Files) simulated.Behaviour {
 
 // start begins the life of a scheduler.
 func (w *world) start() {
-	l := &life{db: w.root.Client(), conn: w.fleet.Open(), ended: make(chan error, 1)}
+	l := &life{db: w.root.Client(), conn: w.below.open(), ended: make(chan error, 1)}
 	look := &watched{port: ownPort{l.conn, w, l}, world: w}
 	var d driver.Driver = look
 	var db kv.Store = ownStore{l.db, w, l}

@@ -10,8 +10,8 @@ import (
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
 )
 
-// sure is how long after a subscription an agent's offers say what it has not: what tasks used that have just ended comes
-// back with one of the next rounds of the master.
+// sure is how long after the end of a task its agent's offers say what it has not: what the task used comes back with one of
+// the next rounds of the master.
 const sure = 5 * time.Second
 
 // Destroy implements driver.Driver. What is to be destroyed has to be offered first: where it lies is known, so it is done as
@@ -50,11 +50,34 @@ func (d *Driver) destroyUnknown(a *agent, name driver.Volume) error {
 		d.unmake(a, v)
 		return nil
 	}
-	if d.old && time.Since(d.since) < sure && !d.destroyed[name] {
-		return fmt.Errorf("%w: host %s has not offered everything yet", driver.ErrUnavailable, name.Host)
+	if !d.old || d.destroyed[name] {
+		d.events.Add(driver.VolumeChanged{Volume: name}) // its host is there and has nothing of it
+		return nil
 	}
-	d.events.Add(driver.VolumeChanged{Volume: name}) // its host is there and has nothing of it
+	v := &volume{id: name.ID, host: name.Host, agent: a.id, unmaking: true}
+	d.volumes[name] = v
+	time.AfterFunc(sure, func() { d.lookAgain(v) })
 	return nil
+}
+
+// lookAgain is about a volume that was to be destroyed before anybody had shown it: a task of another scheduler's time may have
+// used it until a moment ago. What its host does not offer by now is not there.
+func (d *Driver) lookAgain(v *volume) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ctx.Err() != nil || d.volumes[v.name()] != v || v.undoing != "" || v.undone {
+		return
+	}
+	d.want()
+	a := d.agentAt(v.host)
+	switch {
+	case a == nil || len(a.offers) == 0:
+		time.AfterFunc(sure, func() { d.lookAgain(v) })
+	case len(keptFor(v.id, pool(a))) > 0:
+		d.unmake(a, v)
+	default:
+		d.unmadeAsWanted(v)
+	}
 }
 
 // unmake destroys what an agent offers of a volume and gives back what was kept with it. Where nothing is left, it says so:

@@ -91,6 +91,7 @@ func (d *Driver) live(of func(*task) bool) []*task {
 // questions ask for the states of tasks, by the agent where it is known: only then the master can say that they are gone.
 func (d *Driver) questions(tasks []*task) []wire.Reconcile {
 	var list []wire.Reconcile
+	tasks = slices.DeleteFunc(tasks, (*task).underway)
 	for part := range slices.Chunk(tasks, questionsAtOnce) {
 		var q wire.Reconcile
 		for _, t := range part {
@@ -99,6 +100,19 @@ func (d *Driver) questions(tasks []*task) []wire.Reconcile {
 		list = append(list, q)
 	}
 	return list
+}
+
+// underway reports whether the launch of a task has not been answered: to the master it is not there yet, and it would say so.
+func (t *task) underway() bool {
+	if t.sent == nil {
+		return false
+	}
+	select {
+	case <-t.sent:
+		return false
+	default:
+		return true
+	}
 }
 
 // ask asks in the background. What gets lost is asked again.

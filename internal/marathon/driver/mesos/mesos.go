@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
@@ -43,7 +42,6 @@ type Driver struct {
 	// destroyed are volumes of which nothing is left.
 	destroyed map[driver.Volume]bool
 	old       bool              // the framework is older than this driver
-	since     time.Time         // of this driver's first subscription
 	fences    map[string]func() // questions that mark the end of a reconciliation
 	inquiry   inquiry
 	demand    demand
@@ -176,9 +174,6 @@ func (d *Driver) call(ctx context.Context, c wire.Call) error {
 func (d *Driver) subscribed(e wire.Subscribed) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.framework == "" {
-		d.since = time.Now()
-	}
 	d.framework, d.failed = e.FrameworkID.Value, nil
 	d.feedback = e.MasterInfo != nil && feedback(e.MasterInfo.Version)
 	d.void("the subscription it was offered on has ended")

@@ -36,7 +36,7 @@ type Cluster struct {
 
 	cfg  Config
 	conn *simulated.Driver
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // of what nobody calls
 	end  context.CancelFunc
 	done chan struct{}
 
@@ -138,9 +138,6 @@ func (c *Cluster) hear() {
 }
 
 func (c *Cluster) pass(s driver.Status) {
-	if s.ID != "" {
-		_ = c.conn.Ack(c.ctx, s)
-	}
 	if !s.State.Terminal() && s.State != app.TaskRunning || s.State == app.TaskUnreachable {
 		return // the master's own business
 	}
@@ -151,7 +148,9 @@ func (c *Cluster) pass(s driver.Status) {
 	}
 	c.mu.Unlock()
 	if tell != nil {
-		tell(mesostest.Report{State: string(s.State), Message: s.Message, Healthy: s.Healthy})
+		tell(mesostest.Report{State: string(s.State), Message: s.Message, Healthy: s.Healthy, Taken: func() {
+			_ = c.conn.Ack(c.ctx, s) // fails when everything ends
+		}})
 	}
 }
 
@@ -175,8 +174,29 @@ func (c *Cluster) Kill(task string, grace time.Duration) {
 }
 
 // Destroyed implements mesostest.Player.
-func (c *Cluster) Destroyed(hostname, volume string) {
-	_ = c.conn.Destroy(c.ctx, driver.Volume{ID: volume, Host: hostname}) // nobody can refuse here
+func (c *Cluster) Destroyed(hostname string, volume wire.Resource) {
+	_ = c.conn.Destroy(c.ctx, driver.Volume{ID: label(volume, "pgbaton_volume"), Host: hostname}) // nobody can refuse here
+}
+
+// Created implements mesostest.Player.
+func (c *Cluster) Created(hostname string, volume wire.Resource) {
+	instance := app.InstanceID(label(volume, "pgbaton_instance"))
+	a, _ := c.cfg.Apps(instance.App())
+	_ = c.conn.Reserve(c.ctx, driver.Reservation{ // nobody can refuse here
+		Volume: label(volume, "pgbaton_volume"), Instance: instance, Host: hostname, App: a,
+	})
+}
+
+// label is what the reservation of a resource is labelled with.
+func label(r wire.Resource, key string) string {
+	if n := len(r.Reservations); n > 0 && r.Reservations[n-1].Labels != nil {
+		for _, l := range r.Reservations[n-1].Labels.Labels {
+			if l.Key == key {
+				return l.Value
+			}
+		}
+	}
+	return ""
 }
 
 // spec is a task as it was meant.
@@ -194,7 +214,7 @@ func (c *Cluster) spec(hostname string, info wire.TaskInfo) (driver.Spec, error)
 	}
 	for _, r := range info.Resources {
 		if r.Disk != nil && r.Disk.Persistence != nil {
-			s.Volume = r.Disk.Persistence.ID
+			s.Volume = label(r, "pgbaton_volume")
 		}
 	}
 	for i := range a.Ports() {

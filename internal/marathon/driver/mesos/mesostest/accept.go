@@ -38,6 +38,11 @@ func (m *Master) accept(f *framework, call wire.Accept) {
 		if op.Type == wire.OpDestroy {
 			m.erase(a, op.Destroy.Volumes)
 		}
+		if op.Type == wire.OpCreate && m.cfg.Play != nil {
+			for _, v := range op.Create.Volumes {
+				m.cfg.Play.Created(a.cfg.Hostname, v)
+			}
+		}
 	}
 	a.free = wire.Add(a.free, left...)
 	m.refuse(f, a, call.Filters)

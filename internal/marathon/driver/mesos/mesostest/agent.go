@@ -214,13 +214,19 @@ func (m *Master) Failover(delay time.Duration) {
 	}
 }
 
-// Volumes are the ids of the persistent volumes on an agent, used or not, sorted.
-func (m *Master) Volumes(hostname string) []string {
+// Kept is what is reserved on an agent for somebody by a framework, volumes included, used or not.
+func (m *Master) Kept(hostname string) []wire.Resource {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a := m.find(hostname)
+	return slices.DeleteFunc(m.find(hostname).all(), func(r wire.Resource) bool {
+		return len(r.Reservations) == 0 || r.Reservations[len(r.Reservations)-1].Type != "DYNAMIC"
+	})
+}
+
+// all is everything an agent has: what is free, what is offered and what tasks use.
+func (a *agent) all() []wire.Resource {
 	all := slices.Clone(a.free)
-	for _, o := range m.offers {
+	for _, o := range a.m.offers {
 		if o.agent == a {
 			all = append(all, o.resources...)
 		}
@@ -230,8 +236,16 @@ func (m *Master) Volumes(hostname string) []string {
 			all = append(all, t.info.Resources...)
 		}
 	}
+	return all
+}
+
+// Volumes are the ids of the persistent volumes on an agent, used or not, sorted.
+func (m *Master) Volumes(hostname string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.find(hostname)
 	var ids []string
-	for _, r := range all {
+	for _, r := range a.all() {
 		if r.Disk != nil && r.Disk.Persistence != nil {
 			ids = append(ids, r.Disk.Persistence.ID)
 		}

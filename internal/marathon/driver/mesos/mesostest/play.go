@@ -11,8 +11,9 @@ type Player interface {
 	// Launch starts a task. tell reports what becomes of it, from another goroutine.
 	Launch(hostname string, info wire.TaskInfo, tell func(Report))
 	Kill(task string, grace time.Duration)
-	// Destroyed says that a volume was destroyed.
-	Destroyed(hostname, volume string)
+	// Created and Destroyed say that a persistent volume was made or removed.
+	Created(hostname string, volume wire.Resource)
+	Destroyed(hostname string, volume wire.Resource)
 }
 
 // Report is what became of a task that is played by somebody else.
@@ -20,6 +21,8 @@ type Report struct {
 	State   string // TASK_RUNNING or one that is terminal
 	Message string
 	Healthy *bool
+	// Taken is called when the scheduler has acknowledged the report, while the master stands still; it may be nil.
+	Taken func()
 }
 
 // play has a task played.
@@ -42,6 +45,8 @@ func (t *task) play() {
 
 // reported passes on what a player says.
 func (t *task) reported(r Report) {
+	t.taken = r.Taken
+	defer func() { t.taken = nil }()
 	switch {
 	case r.State != "TASK_RUNNING":
 		t.end(r.State, t.killing, r.Message)

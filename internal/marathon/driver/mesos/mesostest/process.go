@@ -107,7 +107,7 @@ func (m *Master) furnish(t *task, sandbox string) error {
 func (m *Master) erase(a *agent, volumes []wire.Resource) {
 	for _, v := range volumes {
 		if m.cfg.Play != nil {
-			m.cfg.Play.Destroyed(a.cfg.Hostname, v.Disk.Persistence.ID)
+			m.cfg.Play.Destroyed(a.cfg.Hostname, v)
 		}
 		if m.cfg.Run == nil {
 			continue

@@ -18,6 +18,9 @@ type task struct {
 	over      bool
 	killing   string // the reason, where there is one
 	waiting   []wire.TaskStatus
+	repeating string   // UUID of the status that is sent again until it is acknowledged
+	acks      []func() // for each of waiting what hears of its acknowledgement, nil for nothing
+	taken     func()   // the one of the status that is being told
 	proc      process
 }
 
@@ -59,12 +62,13 @@ func (m *Master) taskOf(id string) *task {
 
 // start lets a task run: as a process, or played.
 func (t *task) start() {
-	t.tell("TASK_STARTING", "", "")
-	switch {
-	case t.a.m.cfg.Play != nil:
-		t.play()
+	if t.a.m.cfg.Play != nil {
+		t.play() // before anybody hears of it
+		t.tell("TASK_STARTING", "", "")
 		return
-	case t.a.m.cfg.Run == nil:
+	}
+	t.tell("TASK_STARTING", "", "")
+	if t.a.m.cfg.Run == nil {
 		t.tell("TASK_RUNNING", "", "")
 		return
 	}
@@ -87,7 +91,7 @@ func (t *task) tell(state, reason, message string) {
 			IPAddresses: []wire.IPAddress{{Protocol: "IPv4", IPAddress: t.a.cfg.IP}},
 		}}},
 	}
-	t.waiting = append(t.waiting, s)
+	t.waiting, t.acks = append(t.waiting, s), append(t.acks, t.taken)
 	if len(t.waiting) == 1 {
 		t.resend()
 	}
@@ -95,9 +99,29 @@ func (t *task) tell(state, reason, message string) {
 
 // resend sends the oldest status that is not acknowledged.
 func (t *task) resend() {
-	if len(t.waiting) > 0 && !t.a.away {
+	if len(t.waiting) == 0 {
+		return
+	}
+	if !t.a.away {
 		t.a.m.send(t.framework, update(t.waiting[0]))
 	}
+	if uuid := t.waiting[0].UUID; t.repeating != uuid {
+		t.repeating = uuid
+		t.repeatLater(uuid, leastRepeat)
+	}
+}
+
+// leastRepeat and mostRepeat bound the pause after which an agent sends a status again that nobody has acknowledged.
+const leastRepeat, mostRepeat = 10 * time.Second, 10 * time.Minute
+
+func (t *task) repeatLater(uuid string, pause time.Duration) {
+	t.a.m.after(pause, func() {
+		if len(t.waiting) == 0 || t.waiting[0].UUID != uuid {
+			return
+		}
+		t.resend()
+		t.repeatLater(uuid, min(2*pause, mostRepeat))
+	})
 }
 
 func (m *Master) send(framework string, e wire.Event) {
@@ -207,7 +231,11 @@ func (m *Master) acknowledge(call wire.Acknowledge) {
 	if t == nil || len(t.waiting) == 0 || t.waiting[0].UUID != call.UUID {
 		return
 	}
-	t.waiting = t.waiting[1:]
+	taken := t.acks[0]
+	t.waiting, t.acks = t.waiting[1:], t.acks[1:]
+	if taken != nil {
+		taken()
+	}
 	t.resend()
 	if t.over && len(t.waiting) == 0 {
 		delete(t.a.tasks, call.TaskID.Value)
