@@ -72,12 +72,27 @@ func (w *world) unsettled() string {
 	if what := w.wrongTasks(); what != "" {
 		return what
 	}
+	if what := w.pending(); what != "" {
+		return what
+	}
 	pg := id("pg")
 	if leader, _ := w.fleet.Leader(pg); w.confirmed[pg].Instances > 0 && leader == "" {
 		return "nobody leads"
 	}
 	if n := len(w.fleet.Serving(pg)); n != w.confirmed[pg].Instances {
 		return fmt.Sprintf("%d members serve", n)
+	}
+	return ""
+}
+
+// pending is what a person asked for and is still to be done, empty for nothing.
+func (w *world) pending() string {
+	for id := range w.confirmed {
+		for _, i := range w.instances(id) {
+			if i.Kill != nil && i.Kill.Task == i.Task() && i.Live() {
+				return fmt.Sprintf("%s is still to be ended", i.Task())
+			}
+		}
 	}
 	return ""
 }
