@@ -1,0 +1,46 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgbaton/pgbaton/internal/config"
+)
+
+// The schedulers of examples/mesos are started with options that there are.
+func TestSchedulersOfTheExamples(t *testing.T) {
+	folder := filepath.Join("..", "..", "examples", "mesos")
+	unit, err := os.ReadFile(filepath.Join(folder, "pgbaton-scheduler.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, start, _ := strings.Cut(strings.ReplaceAll(string(unit), "\\\n", ""), "ExecStart=")
+	start, _, _ = strings.Cut(start, "\n")
+	text, err := os.ReadFile(filepath.Join(folder, "scheduler.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var definition struct{ Cmd string }
+	if err := json.Unmarshal(text, &definition); err != nil {
+		t.Fatal(err)
+	}
+	secret, login := file(t, "secret", "hush\n"), file(t, "login", "me:hush\n")
+	known := strings.NewReplacer(
+		"${CREDENTIALS_DIRECTORY}/mesos-secret", secret, "${CREDENTIALS_DIRECTORY}/login", login, "%H", "host",
+		"/etc/pgbaton/mesos-secret", secret, "/etc/pgbaton/login", login, "/etc/pgbaton/secrets", t.TempDir(), "$PORT0", "8080", "$HOST", "host",
+	)
+	for _, command := range []string{start, definition.Cmd} {
+		words, err := config.Words(known.Replace(command))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, options, _ := strings.Cut(strings.Join(words, "\x00"), "scheduler\x00")
+		p, err := schedulerArgs(t, nil, strings.Split(options, "\x00")...)
+		if err != nil || p.mesos.Find == nil || p.mesos.Role != "database" || p.mesos.Secret.Reveal() != "hush" {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
