@@ -126,7 +126,7 @@ func (f *Fleet) checkLeader(c *cluster, t *task) {
 	if t.spec.Instance != c.leader || time.Since(c.changed) < answersLast {
 		return
 	}
-	// Of a cluster that is to end as a whole a leader whose agent is silent is not waited for for ever.
+	// Of a cluster that is to end as a whole a leader whose agent is silent is not waited for without end.
 	if c.silent[t.spec.Instance] && f.cfg.Store != nil && f.cfg.Store.Wanted(c.id) == 0 {
 		return
 	}
