@@ -37,9 +37,10 @@ type hearing struct{ heard, silent, unasked, hosts int }
 
 func newEars(s *State) ears {
 	last, newest := s.lastHeard()
+	others := !newest.IsZero() || s.early()
 	var expected, mute []*Instance
 	for n := range s.Instances {
-		if i := &s.Instances[n]; i.running() && s.expected(i, newest) {
+		if i := &s.Instances[n]; i.running() && s.expected(i, newest, others) {
 			expected = append(expected, i)
 		}
 	}
@@ -77,12 +78,18 @@ func (s *State) lastHeard() (last map[string]time.Time, newest time.Time) {
 	return last, newest
 }
 
+// early reports whether any task ran before it was asked.
+func (s *State) early() bool {
+	return slices.ContainsFunc(s.Instances, func(i Instance) bool { return i.running() && s.Health[i.ID].Contact.Early })
+}
+
 // expected reports whether the silence of a task says anything. One that has never answered may just be broken, unless it
-// ran before it was asked, or began after the last of the others was heard.
-func (s *State) expected(i *Instance, newest time.Time) bool {
+// ran before it was asked, or began after the last of the others was heard: its first answer is worth waiting for. Where
+// nobody is known to have been heard ever, not even by another scheduler, there are no others.
+func (s *State) expected(i *Instance, newest time.Time, others bool) bool {
 	c := s.Health[i.ID].Contact
-	began := !newest.IsZero() && !c.Missed.IsZero() && i.StartedAt.Time().After(newest)
-	return c.Early || !c.Heard.IsZero() || began
+	asked := !c.Missed.IsZero() || slices.ContainsFunc(s.Apps[i.App].HealthChecks, ProbedHere)
+	return c.Early || !c.Heard.IsZero() || others && asked && i.StartedAt.Time().After(newest)
 }
 
 // before is how many of the times are.
