@@ -93,3 +93,30 @@ func readinessIsShown(s *session) {
 		is(http.StatusUnprocessableEntity).has("details.0.path", `"/readinessChecks(0)/timeoutSeconds"`)
 	s.do(http.MethodPost, "/v2/apps", plain("/x", 1, `"readinessChecks": [{"portName": "nobody"}]`)).is(http.StatusUnprocessableEntity)
 }
+
+// api.md §3.5: a check over HTTPS asks whether the task serves, and takes every certificate.
+func checksOverTLS(s *session) {
+	s.ok(http.MethodPost, "/v2/apps", plain("/web", 1, `"healthChecks": [{"protocol": "HTTPS", "path": "/", "portIndex": 0, "gracePeriodSeconds": 5,
+		"intervalSeconds": 2, "timeoutSeconds": 1, "maxConsecutiveFailures": 2}]`))
+	task := s.awaitTasks("/web", 1)[0]
+	s.await("a healthy task", "/v2/apps/web", func(a reply) bool { return a.number("app.tasksHealthy") == 1 }).
+		has("app.tasks.0.healthCheckResults.0.alive", "true")
+	s.p.SetPassing(task, false)
+	s.awaitTasks("/web", 1, task)
+}
+
+// api.md §3.1, taskKillGracePeriodSeconds: a task has so long to end, and not longer.
+func tasksHaveTheirGrace(s *session) {
+	s.runs(plain("/web", 1, `"env": {"STUBBORN": "yes"}, "taskKillGracePeriodSeconds": 7`))
+	task := s.tasks("/web")[0]
+	s.do(http.MethodDelete, "/v2/apps/web/tasks/"+string(task), "").is(http.StatusOK)
+	s.p.Pass(6 * time.Second)
+	if s.p.Given(task) == nil {
+		s.Errorf("%s has ended before its grace was over", task)
+	}
+	s.p.Pass(2 * time.Second)
+	if s.p.Given(task) != nil {
+		s.Errorf("%s lives beyond its grace", task)
+	}
+	s.awaitTasks("/web", 1, task)
+}

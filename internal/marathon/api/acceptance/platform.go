@@ -11,7 +11,7 @@ import (
 
 // Platform is a scheduler with machines below it, at least four with room for some small tasks each. It has nothing to run
 // yet. Exactly one of the machines has GPUs, two of them; exactly one has something reserved for a role: a cpu and 512 MiB for
-// the role "shop", beside what is nobody's.
+// the role "shop", beside what is nobody's. A task with the variable STUBBORN does not end before somebody ends it by force.
 type Platform struct {
 	// URL is the root of the API, and Client reaches it.
 	URL    string
@@ -121,6 +121,8 @@ func scenarios() []scenario {
 		{"ReservedForARole", reservedForARole},
 		{"ChecksBesideTheTask", checksBesideTheTask},
 		{"ChecksHaveDefaults", checksHaveDefaults},
+		{"ChecksOverTLS", checksOverTLS},
+		{"TasksHaveTheirGrace", tasksHaveTheirGrace},
 		{"ChecksKillLate", checksKillLate},
 		{"ReadinessIsShown", readinessIsShown},
 		{"UpgradesKeepTheirBounds", upgradesKeepTheirBounds},

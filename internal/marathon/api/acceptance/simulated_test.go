@@ -61,8 +61,12 @@ func platform(t *testing.T, broken func(format string, args ...any)) (p acceptan
 // machines are those of a platform.
 func machines(broken func(format string, args ...any)) simulated.Config {
 	return simulated.Config{
-		Behaviour: func(driver.Spec, simulated.Files) simulated.Behaviour {
-			return simulated.Behaviour{Starts: 500 * time.Millisecond, Stops: 200 * time.Millisecond}
+		Behaviour: func(s driver.Spec, _ simulated.Files) simulated.Behaviour {
+			stops := 200 * time.Millisecond
+			if s.Env["STUBBORN"] != "" {
+				stops = time.Hour
+			}
+			return simulated.Behaviour{Starts: 500 * time.Millisecond, Stops: stops}
 		},
 		Hosts:    hosts(),
 		Broken:   func(rule simulated.Rule, text string) { broken("%s: %s", rule, text) },

@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"cmp"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -91,6 +92,7 @@ type Fleet struct {
 	conn      *Driver // the one that is connected
 	statuses  int
 	journal   []Entry
+	shown     *tls.Config // see certificate
 	agenda    agenda
 }
 
