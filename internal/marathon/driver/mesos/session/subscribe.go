@@ -227,7 +227,7 @@ func (s *Session) Call(ctx context.Context, call wire.Call) error {
 func (s *Session) answered(sub *subscription, resp *http.Response) error {
 	text := errorText(resp.Body)
 	void := resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusTemporaryRedirect ||
-		resp.StatusCode == http.StatusBadRequest && strings.Contains(text, "stream ID")
+		resp.StatusCode == http.StatusBadRequest && (strings.Contains(text, "stream ID") || strings.Contains(text, "Framework cannot be found"))
 	switch {
 	case void:
 		sub.end(fmt.Errorf("%w: the subscription is void: %s", ErrUnavailable, text))
