@@ -176,7 +176,11 @@ func (c *slotConsumer) take(conn *pgconn.PgConn, m pgproto3.BackendMessage, tran
 		return nil, pgconn.ErrorResponseToPgError(refused)
 	}
 	data, ok := m.(*pgproto3.CopyData)
-	if !ok || data.Data[0] != 'w' {
+	switch {
+	case ok && data.Data[0] == 'k' && data.Data[17] != 0 && len(transaction) == 0:
+		// A server that is to end waits for an answer: everything before was read. Without one it waits for wal_sender_timeout.
+		return nil, confirm(conn, wal.LSN(binary.BigEndian.Uint64(data.Data[1:])))
+	case !ok || data.Data[0] != 'w':
 		return transaction, nil
 	}
 	switch at, change := wal.LSN(binary.BigEndian.Uint64(data.Data[1:])), data.Data[25:]; change[0] {

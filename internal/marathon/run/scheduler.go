@@ -62,8 +62,7 @@ type life struct {
 }
 
 // New makes a scheduler. The store and the driver belong to it alone while it runs; whoever opened them closes them. The
-// driver may be nil for a scheduler that gets one with each Lead: what it is asked outside of one is answered with
-// app.ErrUnavailable at once. With a driver, what it is asked before its first Run waits for that.
+// driver may be nil for a scheduler that gets one with each Lead.
 func New(cfg Config, kept *store.Store, d driver.Driver, members Members, log *slog.Logger) *Scheduler {
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{}).DialContext
@@ -71,11 +70,7 @@ func New(cfg Config, kept *store.Store, d driver.Driver, members Members, log *s
 	s := &Scheduler{
 		cfg: cfg, store: kept, archive: kept.Archive(), members: members, log: log, inbox: make(chan func(*loop)),
 	}
-	first := &life{driver: d, done: make(chan struct{})}
-	if d == nil { // others may lead for as long as they live
-		close(first.done)
-	}
-	s.life.Store(first)
+	s.life.Store(&life{driver: d, done: make(chan struct{})})
 	s.picture.Store(&picture{})
 	return s
 }
@@ -185,7 +180,7 @@ func (l *loop) take(e driver.Event, open bool) error {
 
 var errDriverClosed = errors.New("the driver was closed while the scheduler ran, or its platform listens to another one")
 
-// call runs a function in the loop and waits for it. Errors: app.ErrUnavailable when the scheduler does not lead.
+// call runs a function in the loop and waits for it.
 func (s *Scheduler) call(ctx context.Context, do func(*loop)) error {
 	finished := make(chan struct{})
 	message := func(l *loop) {
@@ -195,7 +190,7 @@ func (s *Scheduler) call(ctx context.Context, do func(*loop)) error {
 	select {
 	case s.inbox <- message:
 	case <-s.life.Load().done:
-		return fmt.Errorf("%w: it does not act, or not any more", app.ErrUnavailable)
+		return fmt.Errorf("%w: it has ended", app.ErrUnavailable)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -94,17 +94,6 @@ func readinessIsShown(s *session) {
 	s.do(http.MethodPost, "/v2/apps", plain("/x", 1, `"readinessChecks": [{"portName": "nobody"}]`)).is(http.StatusUnprocessableEntity)
 }
 
-// api.md §3.5: a check over HTTPS asks whether the task serves, and takes every certificate.
-func checksOverTLS(s *session) {
-	s.ok(http.MethodPost, "/v2/apps", plain("/web", 1, `"healthChecks": [{"protocol": "HTTPS", "path": "/", "portIndex": 0, "gracePeriodSeconds": 5,
-		"intervalSeconds": 2, "timeoutSeconds": 1, "maxConsecutiveFailures": 2}]`))
-	task := s.awaitTasks("/web", 1)[0]
-	s.await("a healthy task", "/v2/apps/web", func(a reply) bool { return a.number("app.tasksHealthy") == 1 }).
-		has("app.tasks.0.healthCheckResults.0.alive", "true")
-	s.p.SetPassing(task, false)
-	s.awaitTasks("/web", 1, task)
-}
-
 // api.md §3.1, taskKillGracePeriodSeconds: a task has so long to end, and not longer.
 func tasksHaveTheirGrace(s *session) {
 	s.runs(plain("/web", 1, `"env": {"STUBBORN": "yes"}, "taskKillGracePeriodSeconds": 7`))

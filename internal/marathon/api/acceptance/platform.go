@@ -121,7 +121,6 @@ func scenarios() []scenario {
 		{"ReservedForARole", reservedForARole},
 		{"ChecksBesideTheTask", checksBesideTheTask},
 		{"ChecksHaveDefaults", checksHaveDefaults},
-		{"ChecksOverTLS", checksOverTLS},
 		{"TasksHaveTheirGrace", tasksHaveTheirGrace},
 		{"ChecksKillLate", checksKillLate},
 		{"ReadinessIsShown", readinessIsShown},

@@ -1,9 +1,7 @@
 package simulated
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -12,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
-	"github.com/pgbaton/pgbaton/internal/tlsfiles/tlstest"
 )
 
 // errRefused is what a dial says when nothing listens.
@@ -29,7 +26,7 @@ func (f *Fleet) Dial(_ context.Context, _, address string) (net.Conn, error) {
 		return nil, errRefused
 	}
 	client, end := net.Pipe()
-	l := &oneConn{closed: make(chan struct{})}
+	l := &oneConn{conn: end, closed: make(chan struct{})}
 	server := &http.Server{ //nolint:gosec // both ends are ours
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(f.health(t, r.URL.Path)) }),
 		ConnState: func(_ net.Conn, s http.ConnState) {
@@ -38,47 +35,8 @@ func (f *Fleet) Dial(_ context.Context, _, address string) (net.Conn, error) {
 			}
 		},
 	}
-	go func() {
-		if l.conn = f.accept(end); l.conn != nil {
-			_ = server.Serve(l)
-		}
-	}()
+	go func() { _ = server.Serve(l) }()
 	return client, nil
-}
-
-// accept is a connection as its first byte wants it, encrypted or not; nil for one that says nothing.
-func (f *Fleet) accept(c net.Conn) net.Conn {
-	const handshake = 22 // the first byte of TLS (RFC 8446, section 5.1)
-	r := bufio.NewReader(c)
-	first, err := r.Peek(1)
-	switch {
-	case err != nil:
-		_ = c.Close()
-		return nil
-	case first[0] == handshake:
-		return tls.Server(peeked{c, r}, f.certificate())
-	}
-	return peeked{c, r}
-}
-
-// peeked is a connection of which something was read already.
-type peeked struct {
-	net.Conn
-
-	r *bufio.Reader
-}
-
-// Read implements net.Conn.
-func (p peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
-
-// certificate is what tasks show that are asked over TLS.
-func (f *Fleet) certificate() *tls.Config {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.shown == nil {
-		f.shown = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{tlstest.New().Issue(tlstest.Subject{})}}
-	}
-	return f.shown
 }
 
 func (f *Fleet) health(t *task, path string) int {

@@ -2,7 +2,6 @@ package simulated
 
 import (
 	"cmp"
-	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -92,7 +91,6 @@ type Fleet struct {
 	conn      *Driver // the one that is connected
 	statuses  int
 	journal   []Entry
-	shown     *tls.Config // see certificate
 	agenda    agenda
 }
 
