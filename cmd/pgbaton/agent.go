@@ -27,7 +27,8 @@ func agentCommand() *cobra.Command {
 		Short: "Run beside one PostgreSQL server and keep its cluster led",
 		Long: `The agent elects the leader through etcd and starts, clones, promotes, demotes and
 rewinds its server. It reads Patroni's configuration; PATRONI_* variables win over
-the file. PostgreSQL refuses root, so run it as an unprivileged user.`,
+the file. PostgreSQL refuses root, so run it as an unprivileged user; started by root
+with PGBATON_RUN_AS=postgres it hands its folders to that user and goes on as postgres.`,
 		Example: "  pgbaton agent /etc/patroni/postgres0.yml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,6 +53,9 @@ func runAgent(ctx context.Context, path string, verbose bool) (err error) {
 	source := config.Source{Path: path, Env: ownEnv(), Hostname: hostname}
 	cfg, err := config.Load(source)
 	if err != nil {
+		return err
+	}
+	if err := runAs(cfg.Postgres.DataDir); err != nil {
 		return err
 	}
 	written, err := openJournal(cfg.Log, verbose)

@@ -207,10 +207,11 @@ func (s *Server) usable(ctx context.Context) error {
 	return s.chooseBinaries(ctx, c.major)
 }
 
-// moveIntoPlace makes a finished copy the data directory, durably. An empty directory there gives way.
+// moveIntoPlace makes a finished copy the data directory, durably. An empty directory there gives way, as rename(2) has it:
+// os.Rename refuses any directory.
 func moveIntoPlace(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return fmt.Errorf("move the finished copy into place: %w", err)
+	if err := unix.Rename(from, to); err != nil {
+		return fmt.Errorf("move the finished copy into place, from %s to %s: %w", from, to, err)
 	}
 	return syncDir(filepath.Dir(to))
 }

@@ -8,7 +8,7 @@ import (
 // What callers branch on. Test with errors.Is.
 var (
 	// ErrRoot: PostgreSQL refuses to run as root, and so does this package.
-	ErrRoot = errors.New("PostgreSQL does not run as root: run the agent as an unprivileged user such as postgres")
+	ErrRoot = errors.New("PostgreSQL does not run as root: run the agent as an unprivileged user such as postgres, or set PGBATON_RUN_AS=postgres")
 	// ErrLocked: another live agent works on the data directory.
 	ErrLocked = errors.New("another agent works on this data directory")
 	// ErrBusy: another job is under way.

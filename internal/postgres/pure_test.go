@@ -604,3 +604,29 @@ func TestClockThatWasSet(t *testing.T) {
 		t.Error("nobody set the clock")
 	}
 }
+
+// TestMoveIntoPlace: a data directory that an administrator has made, and that is empty, gives way to the copy; one with
+// something in it does not.
+func TestMoveIntoPlace(t *testing.T) {
+	for name, c := range map[string]struct {
+		there []string
+		want  bool
+	}{
+		"there is none":         {want: true},
+		"it is empty":           {there: []string{"data/"}, want: true},
+		"something lies inside": {there: []string{"data/lost+found/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			for _, dir := range append(c.there, "copy/base") {
+				if err := os.MkdirAll(filepath.Join(root, dir), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := moveIntoPlace(filepath.Join(root, "copy"), filepath.Join(root, "data"))
+			if moved := exists(filepath.Join(root, "data", "base")); moved != c.want || (err == nil) != c.want {
+				t.Errorf("moved: %v, %v", moved, err)
+			}
+		})
+	}
+}
