@@ -55,7 +55,7 @@ func runAgent(ctx context.Context, path string, verbose bool) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := runAs(cfg.Postgres.DataDir); err != nil {
+	if err := runAs(cfg.Postgres.DataDir, source.Env); err != nil {
 		return err
 	}
 	written, err := openJournal(cfg.Log, verbose)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +24,8 @@ const (
 
 // runAs goes on as another user, where root has started the agent and the environment names that user: what the user has to
 // write to becomes theirs, and the program begins again in the same process. It returns only where there is nothing to do,
-// or with an error.
-func runAs(dataDir string) error {
+// or with an error. env is the environment that this process was started with.
+func runAs(dataDir string, env map[string]string) error {
 	name := os.Getenv(envRunAs)
 	if name == "" || os.Geteuid() != 0 {
 		return nil
@@ -49,7 +48,7 @@ func runAs(dataDir string) error {
 	if err := become(u, cred); err != nil {
 		return fmt.Errorf("go on as user %s: %w; a container needs the capabilities SETUID and SETGID for that, or has to be started as that user", name, err)
 	}
-	if err := syscall.Exec(program, os.Args, ownHome(os.Environ(), u.HomeDir)); err != nil { //nolint:gosec // this program, as it was called
+	if err := syscall.Exec(program, os.Args, ownHome(env, u.HomeDir)); err != nil { //nolint:gosec // this program, as it was called
 		return fmt.Errorf("begin again as user %s: %w", name, err)
 	}
 	return nil
@@ -144,12 +143,13 @@ func begins(dir string) bool {
 }
 
 // ownHome is the environment of a program that another user has begun again.
-func ownHome(env []string, home string) []string {
-	kept := make([]string, 0, len(env))
-	for _, v := range env {
-		if !strings.HasPrefix(v, "HOME=") {
-			kept = append(kept, v)
+func ownHome(env map[string]string, home string) []string {
+	list := []string{"HOME=" + home}
+	for name, value := range env {
+		if name != "HOME" {
+			list = append(list, name+"="+value)
 		}
 	}
-	return append(kept, "HOME="+home)
+	slices.Sort(list)
+	return list
 }

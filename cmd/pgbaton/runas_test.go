@@ -60,10 +60,10 @@ func TestBegins(t *testing.T) {
 	}
 }
 
-// TestOwnHome: there is one home, the user's.
+// TestOwnHome: everything is passed on that the agent was started with, and there is one home, the user's.
 func TestOwnHome(t *testing.T) {
-	got := ownHome([]string{"HOME=/root", "PATH=/bin"}, "/var/lib/postgresql")
-	if diff := cmp.Diff([]string{"PATH=/bin", "HOME=/var/lib/postgresql"}, got); diff != "" {
+	got := ownHome(map[string]string{"HOME": "/root", "PATRONI_SUPERUSER_PASSWORD": "a=b"}, "/var/lib/postgresql")
+	if diff := cmp.Diff([]string{"HOME=/var/lib/postgresql", "PATRONI_SUPERUSER_PASSWORD=a=b"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -168,6 +168,12 @@ func (VolumeChanged) event() {}
 func (Reconciled) event()    {}
 func (OffersChanged) event() {}
 
+// Heir is what a driver offers beyond Driver whose platform keeps volumes under the id of the framework that made them.
+type Heir interface {
+	// Inherit comes before Subscribe and names the frameworks that the scheduler was before. Their volumes are its own.
+	Inherit(former []string)
+}
+
 // States of a host in app.HostStatus.
 const (
 	HostRunning = "running"

@@ -42,6 +42,7 @@ type loop struct {
 	storeWhy   string    // why the store is out of reach, empty when it is not
 
 	framework string
+	former    []string // frameworks it was before
 	defs      store.Definitions
 	instances map[app.InstanceID]deploy.Instance
 	reports   []driver.Status        // not stored yet, in order

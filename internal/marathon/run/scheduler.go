@@ -36,6 +36,9 @@ type Config struct {
 	// Hosts is how many hosts the platform has, where that is known for certain: only with fewer than members may members of
 	// a database share one. Zero: they never do unless a constraint of theirs says so.
 	Hosts int
+	// Renew is the id of a framework that the platform has removed, as it has been told by a person: a scheduler that was it
+	// becomes another one, which its volumes pass to. Empty: a scheduler whose framework was removed ends.
+	Renew string
 }
 
 // Scheduler keeps apps running. New makes one and Run or Lead is its life; the other methods may be called from any

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -55,7 +57,7 @@ func (l *loop) load() (bool, error) {
 		l.tell(Event{Kind: EventStore, Text: "the store answers again"})
 	}
 	l.loaded, l.stale, l.storeWhy = true, false, ""
-	l.framework, l.defs, l.drained = state.Framework, state.Definitions, state.Draining
+	l.framework, l.former, l.defs, l.drained = state.Framework, state.Former, state.Definitions, state.Draining
 	l.instances, l.unconfirmed = map[app.InstanceID]deploy.Instance{}, map[app.InstanceID]bool{}
 	for _, i := range state.Instances {
 		l.set(i)
@@ -73,10 +75,10 @@ func (l *loop) load() (bool, error) {
 func (l *loop) subscribe() (bool, error) {
 	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
-	framework, err := l.driver.Subscribe(ctx, l.framework)
+	framework, err := l.introduce(ctx)
 	switch {
 	case errors.Is(err, driver.ErrForeign):
-		return false, err
+		return false, fmt.Errorf("subscribe as framework %s: %w", l.framework, err)
 	case err != nil:
 		l.s.log.WarnContext(ctx, "the driver does not answer", slog.Any("err", err))
 		return false, nil
@@ -86,7 +88,7 @@ func (l *loop) subscribe() (bool, error) {
 		event.Kind = "registered"
 		ctx, cancel := l.bound(storeTimeout)
 		defer cancel()
-		if err := l.s.store.SaveFramework(ctx, framework); err != nil {
+		if err := l.s.store.SaveFramework(ctx, framework, l.former...); err != nil {
 			l.lost(err)
 			return false, nil
 		}
@@ -96,6 +98,25 @@ func (l *loop) subscribe() (bool, error) {
 	l.emit(event)
 	l.lookAtHosts()
 	return true, nil
+}
+
+// introduce tells the driver who the scheduler is. One whose framework the platform has removed becomes another one where a
+// person has said so, of just that framework: its tasks have been ended, and its volumes are still there.
+func (l *loop) introduce(ctx context.Context) (string, error) {
+	heir, keeps := l.s.life.Load().driver.(driver.Heir)
+	if keeps {
+		heir.Inherit(l.former)
+	}
+	framework, err := l.driver.Subscribe(ctx, l.framework)
+	if !keeps || !errors.Is(err, driver.ErrForeign) || l.framework == "" || l.framework != l.s.cfg.Renew {
+		return framework, err
+	}
+	former := append(slices.Clone(l.former), l.framework)
+	heir.Inherit(former)
+	if framework, err = l.driver.Subscribe(ctx, ""); err == nil {
+		l.former = former
+	}
+	return framework, err
 }
 
 // confirm asks the driver about the tasks it has not spoken of, again and again, and waits until it has heard the answers

@@ -28,6 +28,8 @@ const (
 type header struct {
 	Schema    int    `json:"schema"`
 	Framework string `json:"framework"`
+	// Former are the ids that the driver knew this scheduler under before, the oldest first.
+	Former []string `json:"former,omitempty"`
 }
 
 // draining is a host that is to become empty.
@@ -77,7 +79,8 @@ func (d *Deployment) UnmarshalJSON(b []byte) error {
 
 // State is everything that is stored.
 type State struct {
-	Framework string // empty before the first subscription
+	Framework string   // empty before the first subscription
+	Former    []string // frameworks it was before, the oldest first
 	Definitions
 	Instances []deploy.Instance // sorted by id
 	Draining  map[string]string // hosts that are to become empty, each with the cause
@@ -119,7 +122,7 @@ func check(state *State, head *header, documents int) error {
 	case head.Schema > schema:
 		return fmt.Errorf("%w: it has schema %d, this program knows %d; use the newer program", ErrSchema, head.Schema, schema)
 	}
-	state.Framework = head.Framework
+	state.Framework, state.Former = head.Framework, head.Former
 	if state.Apps == nil {
 		state.Apps = map[app.ID]app.App{}
 	}

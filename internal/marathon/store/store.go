@@ -67,12 +67,12 @@ func (s *Store) migrate(ctx context.Context, state State, head *header) error {
 		s.fresh = false
 		return fmt.Errorf("bring the scheduler's state from schema %d to %d: %w", head.Schema, schema, err)
 	}
-	return s.SaveFramework(ctx, head.Framework)
+	return s.SaveFramework(ctx, head.Framework, head.Former...)
 }
 
-// SaveFramework remembers the id under which the driver knows this scheduler.
-func (s *Store) SaveFramework(ctx context.Context, id string) error {
-	return s.save(ctx, keyHeader, header{Schema: schema, Framework: id})
+// SaveFramework remembers the id under which the driver knows this scheduler, and those under which it did before.
+func (s *Store) SaveFramework(ctx context.Context, id string, former ...string) error {
+	return s.save(ctx, keyHeader, header{Schema: schema, Framework: id, Former: former})
 }
 
 // SaveDefinitions replaces apps and deployments together.

@@ -29,6 +29,7 @@ type Driver struct {
 	mu        sync.Mutex
 	session   *session.Session // nil while there is none that could come to something
 	framework string           // who we are, empty before the first subscription
+	former    []string         // whom else the volumes belong to that are ours
 	used      bool             // something was launched or reserved: it is too late to be somebody else
 	failed    error            // why the last session ended for good
 	changed   chan struct{}    // closed and renewed when framework or failed change
@@ -49,7 +50,10 @@ type Driver struct {
 	sending   bool        // somebody does
 }
 
-var _ driver.Driver = (*Driver)(nil)
+var (
+	_ driver.Driver = (*Driver)(nil)
+	_ driver.Heir   = (*Driver)(nil)
+)
 
 // New makes a driver. It talks to nobody before Subscribe.
 func New(cfg Config, log *slog.Logger) (*Driver, error) {
@@ -66,6 +70,19 @@ func New(cfg Config, log *slog.Logger) (*Driver, error) {
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	d.work.Go(d.events.Run)
 	return d, nil
+}
+
+// Inherit implements driver.Heir.
+func (d *Driver) Inherit(former []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.former = slices.Clone(former)
+}
+
+// ours reports whether a resource is reserved by this framework, or was by one that it is the heir of.
+func (d *Driver) ours(r wire.Resource) bool {
+	by := labelOf(r, labelFramework)
+	return by == d.framework || slices.Contains(d.former, by)
 }
 
 // Subscribe implements driver.Driver. The masters are tried until ctx ends, and further in the background.
@@ -100,7 +117,7 @@ func (d *Driver) Subscribe(ctx context.Context, framework string) (string, error
 
 func subscribeError(err error) error {
 	if errors.Is(err, session.ErrRemoved) {
-		return fmt.Errorf("%w: %w; its volumes are still reserved, and only a person can say that they are not needed", driver.ErrForeign, err)
+		return fmt.Errorf("%w: %w; its volumes are still reserved: a scheduler started with --renew-framework and that id goes on as another framework and takes them over", driver.ErrForeign, err)
 	}
 	return fmt.Errorf("%w: %w", driver.ErrUnavailable, err)
 }
@@ -108,7 +125,7 @@ func subscribeError(err error) error {
 // begin starts a session in the background.
 func (d *Driver) begin(framework string) {
 	s := session.New(d.cfg.session(framework), d.log)
-	d.session, d.failed, d.old = s, nil, framework != ""
+	d.session, d.failed, d.old = s, nil, framework != "" || len(d.former) > 0
 	d.work.Go(func() {
 		err := s.Run(d.ctx, session.Handler{Subscribed: d.subscribed, Event: d.hear, Lost: d.lost})
 		if err == nil {

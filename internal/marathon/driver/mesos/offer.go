@@ -152,7 +152,7 @@ func (d *Driver) count(o *place.Offer, r wire.Resource) {
 	}
 	switch role := reservedFor(r); {
 	case labelOf(r, labelVolume) != "":
-		if labelOf(r, labelFramework) == d.framework {
+		if d.ours(r) {
 			o.Free = o.Free.Add(amount)
 		}
 	case role == "":

@@ -116,6 +116,36 @@ func TestVolumesOfAnotherFramework(t *testing.T) {
 	})
 }
 
+// The heir of a framework that is no more has its volumes: a member returns to its own, and its scheduler can destroy it.
+func TestVolumesOfAFormerFramework(t *testing.T) {
+	s := setUp(t, hosts("a1"))
+	spec := s.spec("a1", "1", 1, true)
+	s.launch(spec)
+	s.master.Remove(s.framework)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	former := s.framework
+	s.framework = ""
+	s.inherit(former)
+	s.offer("what the volume keeps", func(o place.Offer) bool {
+		return cmp.Equal(o.Volumes, []string{spec.Volume}) && o.Free == place.Resources{CPUs: 4, Mem: 4096, Disk: 20000}
+	})
+	again := s.spec("a1", "1", 2, true)
+	s.launch(again)
+	if err := s.Kill(t.Context(), again.Task, 0); err != nil {
+		t.Fatal(err)
+	}
+	s.state(again.Task, app.TaskKilled)
+	if err := s.Destroy(t.Context(), driver.Volume{ID: spec.Volume, Host: "a1"}); err != nil {
+		t.Fatal(err)
+	}
+	s.volume(spec.Volume, false)
+	if left := s.master.Kept("a1"); len(left) > 0 {
+		t.Errorf("still reserved: %v", left)
+	}
+}
+
 // A framework of everybody's role cannot reserve, and says so.
 func TestNoRole(t *testing.T) {
 	s := setUp(t, hosts("a1"))

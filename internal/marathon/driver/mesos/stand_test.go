@@ -98,6 +98,17 @@ func setUp(t *testing.T, c mesostest.Config) *stand {
 
 func (s *stand) open(change func(*mesos.Config)) {
 	s.t.Helper()
+	s.begin(change)
+}
+
+// inherit opens a driver that is the heir of another framework.
+func (s *stand) inherit(former string) {
+	s.t.Helper()
+	s.begin(nil, former)
+}
+
+func (s *stand) begin(change func(*mesos.Config), former ...string) {
+	s.t.Helper()
 	cfg := mesos.Config{Masters: []string{s.calls.address()}, Role: role, LeastPause: time.Millisecond, MostPause: 20 * time.Millisecond}
 	if change != nil {
 		change(&cfg)
@@ -107,6 +118,7 @@ func (s *stand) open(change func(*mesos.Config)) {
 		s.t.Fatal(err)
 	}
 	s.Driver = d
+	d.Inherit(former)
 	s.t.Cleanup(func() { _ = d.Close() })
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()

@@ -1,0 +1,170 @@
+package acceptance_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgbaton/pgbaton/internal/kv"
+	"github.com/pgbaton/pgbaton/internal/kv/memory"
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/mesosfleet"
+	"github.com/pgbaton/pgbaton/internal/marathon/run"
+	"github.com/pgbaton/pgbaton/internal/marathon/store"
+)
+
+// TestMesosFrameworkRemoved says: when Mesos has removed the framework, a scheduler ends and touches nothing. One that is told
+// of just that framework becomes another one, and each member returns to its volume; so does what comes after it.
+func TestMesosFrameworkRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRemoved(t)
+		defer r.close()
+		r.start("")
+		r.putDatabase()
+		before := r.members(time.Minute)
+		old := r.sched.FrameworkID()
+		r.removing.Store(true) // Mesos knows no leader
+		r.cluster.Master.Remove(old)
+		if err := <-r.ended; err == nil {
+			t.Error("a scheduler that Mesos has removed ends without a word")
+		}
+		time.Sleep(time.Second)
+		r.removing.Store(false)
+
+		for _, told := range []string{"", "another"} {
+			r.start(told)
+			if err := <-r.ended; !errors.Is(err, driver.ErrForeign) {
+				t.Errorf("told of %q it ends with %v, want ErrForeign", told, err)
+			}
+		}
+		r.start(old)
+		if diff := cmp.Diff(before, r.members(2*time.Minute)); diff != "" {
+			t.Errorf("members and their hosts: %s", diff)
+		}
+		if r.sched.FrameworkID() == old {
+			t.Error("it is the same framework")
+		}
+		r.stop()
+		r.start("") // whoever comes next need not be told
+		if _, _, err := r.sched.Kill(t.Context(), []app.TaskID{r.sched.Tasks("/db")[0].ID}, app.KillOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, r.members(2*time.Minute)); diff != "" {
+			t.Errorf("members and their hosts: %s", diff)
+		}
+		r.stop()
+	})
+}
+
+// putDatabase asks for a database of three members.
+func (r *removed) putDatabase() {
+	r.t.Helper()
+	zero, now := 0, app.At(time.Now())
+	a := app.App{
+		ID: "/db", CPUs: 1, Mem: 1024, Instances: 3, BackoffSeconds: 1, BackoffFactor: 1.15, MaxLaunchDelaySeconds: 300,
+		Networks: []app.Network{{Mode: app.NetworkBridge}}, KillSelection: app.YoungestFirst, Version: now,
+		Container: &app.Container{Docker: &app.Docker{Image: "patroni:latest"}, PortMappings: []app.PortMapping{
+			{ContainerPort: 5432, HostPort: &zero, ServicePort: 10000}, {ContainerPort: 8008, HostPort: &zero, ServicePort: 10001},
+		}},
+	}
+	a.VersionInfo.LastConfigChangeAt = now
+	_, err := r.sched.Apply(r.t.Context(), func(defs *app.Definitions) error {
+		defs.Apps[a.ID] = a
+		return nil
+	}, app.ApplyOptions{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// removed is a Mesos cluster with schedulers that come and go.
+type removed struct {
+	t       *testing.T
+	root    *memory.Store
+	db      kv.Store
+	pipes   *pipes
+	cluster *mesosfleet.Cluster
+	sched   *run.Scheduler
+	driver  *mesos.Driver
+	cancel  context.CancelFunc
+	ended   chan error
+	// removing: tasks are ended by somebody who keeps no rules.
+	removing atomic.Bool
+}
+
+func newRemoved(t *testing.T) *removed {
+	t.Helper()
+	r := &removed{t: t, root: memory.New(), pipes: listenPipes()}
+	r.db = r.root.Client()
+	r.cluster = mesosfleet.New(t, mesosfleet.Config{
+		Fleet: machines(r.broken), Listener: r.pipes, Apps: func(id app.ID) (app.App, bool) { return r.sched.App(id) },
+	})
+	return r
+}
+
+func (r *removed) broken(format string, args ...any) {
+	if !r.removing.Load() {
+		r.t.Errorf(format, args...)
+	}
+}
+
+func (r *removed) close() {
+	if err := errors.Join(r.db.Close(), r.root.Close()); err != nil {
+		r.t.Error(err)
+	}
+	r.cluster.Close()
+}
+
+// start runs another scheduler, which is told of a framework that was removed.
+func (r *removed) start(told string) {
+	r.t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	var err error
+	r.driver, err = mesos.New(mesos.Config{Masters: []string{r.cluster.Master.Address()}, Dial: r.pipes.dial, Role: "shop"}, log)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.sched = run.New(run.Config{Dial: r.cluster.Fleet.Dial, Renew: told}, store.New(r.db, prefix), r.driver, r.cluster.Fleet.Members(), log)
+	ctx, cancel := context.WithCancel(r.t.Context())
+	r.cancel, r.ended = cancel, make(chan error, 1)
+	d := r.driver
+	go func(s *run.Scheduler) {
+		err := s.Run(ctx)
+		r.ended <- errors.Join(err, d.Close())
+	}(r.sched)
+	time.Sleep(time.Second)
+	synctest.Wait()
+}
+
+func (r *removed) stop() {
+	r.t.Helper()
+	r.cancel()
+	if err := <-r.ended; err != nil {
+		r.t.Error(err)
+	}
+}
+
+// members are the instances that run after a while, with their hosts.
+func (r *removed) members(after time.Duration) map[string]string {
+	r.t.Helper()
+	time.Sleep(after)
+	synctest.Wait()
+	found := map[string]string{}
+	for _, task := range r.sched.Tasks("/db") {
+		if task.State == app.TaskRunning {
+			found[string(task.ID.Instance())] = task.Host
+		}
+	}
+	if len(found) != 3 {
+		r.t.Errorf("%v run; %v", found, r.sched.Waits())
+	}
+	return found
+}
