@@ -27,7 +27,7 @@ type mesosOptions struct {
 	principal, secretFile string
 	ca, cert, key         string
 	failover              time.Duration
-	renew                 string
+	framework             string
 	gpus                  bool
 	check                 bool
 }
@@ -47,7 +47,7 @@ func (o *mesosOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.cert, "mesos-cert", "", "mesos driver: file with a certificate to show to the masters")
 	f.StringVar(&o.key, "mesos-key", "", "mesos driver: file with the key of that certificate")
 	f.DurationVar(&o.failover, "failover-timeout", usualFailover, "mesos driver: how long no scheduler may be there before Mesos ends all tasks")
-	f.StringVar(&o.renew, "renew-framework", "", "mesos driver: id of this scheduler's framework that Mesos has removed (failover timeout, teardown): go on as another one with its volumes")
+	f.StringVar(&o.framework, "mesos-framework", "", "mesos driver: id of the framework that this scheduler was: one that has lost its state goes on as it, and where Mesos has removed it, as another one with its volumes")
 	f.BoolVar(&o.check, "check", false, "mesos driver: say what of the cluster would not work, and end; exit code 1 when something would not")
 	f.BoolVar(&o.gpus, "gpus", false, "mesos driver: also use agents that have GPUs")
 }
@@ -68,7 +68,7 @@ func (o *mesosOptions) given() string {
 		{"mesos-cert", o.cert != ""},
 		{"mesos-key", o.key != ""},
 		{"failover-timeout", o.failover != usualFailover},
-		{"renew-framework", o.renew != ""},
+		{"mesos-framework", o.framework != ""},
 		{"gpus", o.gpus},
 		{"check", o.check},
 	} {

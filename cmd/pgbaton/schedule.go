@@ -70,7 +70,7 @@ func leaderKey(prefix string) string { return strings.TrimRight(prefix, "/") + "
 func (p *schedulerPlan) schedule(ctx context.Context, l net.Listener, kvstore kv.Store) error {
 	agents := client.New(p.aliases, client.Options{})
 	defer agents.Close()
-	s := run.New(run.Config{Secrets: p.secrets, Hosts: p.hostCount(), Renew: p.schedulerOptions.mesos.renew}, store.New(kvstore, p.prefix), nil, newMembers(agents), p.log)
+	s := run.New(run.Config{Secrets: p.secrets, Hosts: p.hostCount(), Framework: p.schedulerOptions.mesos.framework}, store.New(kvstore, p.prefix), nil, newMembers(agents), p.log)
 	campaign := lead.New(kvstore, lead.Config{Key: leaderKey(p.prefix), Address: p.address(l), Suspended: clock.Suspended}, p.log)
 	parts := backend(s)
 	parts.Leadership = campaign

@@ -37,9 +37,9 @@ const marathonTimeout = 45 * time.Second
 // mostAnswer bounds an answer; the apps and tasks of a large fleet are some tens of megabytes.
 const mostAnswer = 256 << 20
 
-// Schedule adds the commands for apps and hosts, which speak to a scheduler through Marathon's API.
+// Schedule adds the commands for apps, hosts and volumes, which speak to a scheduler through Marathon's API.
 func Schedule(root *cobra.Command, env Env, group string) {
-	for _, command := range []func(*tool, *string) *cobra.Command{(*tool).appCommand, (*tool).hostCommand} {
+	for _, command := range []func(*tool, *string) *cobra.Command{(*tool).appCommand, (*tool).hostCommand, (*tool).volumeCommand} {
 		t := &tool{env: env}
 		at := ""
 		c := command(t, &at)

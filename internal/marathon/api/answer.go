@@ -161,11 +161,11 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	case isType[*app.InvalidError](err):
 		return http.StatusUnprocessableEntity
-	case isType[*app.UnknownAppError](err), errors.Is(err, app.ErrUnknownHost):
+	case isType[*app.UnknownAppError](err), errors.Is(err, app.ErrUnknownHost), errors.Is(err, app.ErrNoVolume):
 		return http.StatusNotFound
 	case isType[*methodError](err):
 		return http.StatusMethodNotAllowed
-	case isType[*app.ExistsError](err), isType[*app.LockedError](err):
+	case isType[*app.ExistsError](err), isType[*app.LockedError](err), errors.Is(err, app.ErrNotStray):
 		return http.StatusConflict
 	case isType[*http.MaxBytesError](err):
 		return http.StatusRequestEntityTooLarge

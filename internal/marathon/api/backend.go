@@ -134,7 +134,9 @@ type Waits interface {
 // Volumes are the volumes on offered hosts that belong to nothing the scheduler knows.
 type Volumes interface {
 	// StrayVolumes are sorted by host and id.
-	StrayVolumes() []app.StrayVolume
+	StrayVolumes(ctx context.Context) ([]app.StrayVolume, error)
+	// AdoptVolumes makes members of those of an app that the scheduler does not know. Errors: app.ErrNotStray, app.ErrNoVolume.
+	AdoptVolumes(ctx context.Context, id app.ID) ([]app.StrayVolume, error)
 }
 
 // Groups are what groups have beyond the apps in them.

@@ -73,6 +73,33 @@ func (s *Server) host(name string) (answer, error) {
 }
 
 // volumes are those that nobody knows.
-func (s *Server) volumes(*http.Request) (answer, error) {
-	return ok(map[string][]app.StrayVolume{"stray": append([]app.StrayVolume{}, s.Volumes.StrayVolumes()...)})
+func (s *Server) volumes(r *http.Request) (answer, error) {
+	ctx, cancel := limited(r)
+	defer cancel()
+	list, err := s.Volumes.StrayVolumes(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(map[string][]app.StrayVolume{"stray": list})
+}
+
+// adopt makes members of the stray volumes of an app.
+func (s *Server) adopt(r *http.Request) (answer, error) {
+	var body struct {
+		App string `json:"app"`
+	}
+	if err := optionalBody(r, &body); err != nil {
+		return answer{}, err
+	}
+	id, err := app.ParseID(body.App)
+	if err != nil || body.App == "" {
+		return answer{}, refuse(http.StatusUnprocessableEntity, `say whose volumes: {"app": "/postgresql/main"}`)
+	}
+	ctx, cancel := limited(r)
+	defer cancel()
+	list, err := s.Volumes.AdoptVolumes(ctx, id)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(map[string][]app.StrayVolume{"adopted": list})
 }

@@ -204,6 +204,8 @@ func (s *Server) ownEndpoint(collection string, path []string) (endpoint, error)
 			return nil, missing("volumes")
 		}
 		return endpoint{http.MethodGet: s.volumes}, nil
+	case collection == "volumes" && len(path) == 1 && path[0] == "adopt" && s.Volumes != nil:
+		return endpoint{http.MethodPost: s.adopt}, nil
 	case collection == "waits" && len(path) == 0:
 		if s.Waits == nil {
 			return nil, missing("reasons for waiting")

@@ -29,6 +29,8 @@ type Offer struct {
 	Draining string
 	// Volumes are the ids of the volumes that lie on the host, used or not.
 	Volumes []string
+	// Foreign are volumes on the host that belong to another framework of the platform, with its id.
+	Foreign map[string]string
 	// Mounts are the sizes of free disks of their own, in MiB: a volume of type mount takes one as a whole, and nothing else
 	// does. Where there are none such volumes lie on Free.Disk like others. What is kept for a volume is in Free, not here.
 	Mounts []float64

@@ -56,10 +56,11 @@ type loop struct {
 	strangers   map[app.TaskID]bool
 	down        map[string]bool
 	roles       map[app.ID]deploy.Roles
-	drained     map[string]string   // hosts that people want to become empty, with the reason
-	leaving     map[string]string   // hosts that the platform will take away, with the reason
-	offered     map[string][]string // the volumes of each host, as of its last offer
-	epochs      map[app.ID]int      // grows whenever answers about roles lose their worth
+	drained     map[string]string            // hosts that people want to become empty, with the reason
+	leaving     map[string]string            // hosts that the platform will take away, with the reason
+	offered     map[string][]string          // the volumes of each host, as of its last offer
+	foreign     map[string]map[string]string // and those of others, when somebody last asked
+	epochs      map[app.ID]int               // grows whenever answers about roles lose their worth
 	asking      map[app.ID]bool
 	switchovers map[app.ID]deploy.Switchover
 	readiness   map[app.InstanceID]*readiness
@@ -87,7 +88,7 @@ func newLoop(ctx context.Context, s *Scheduler, term Term, d driver.Driver) *loo
 		epochs: map[app.ID]int{}, asking: map[app.ID]bool{}, switchovers: map[app.ID]deploy.Switchover{},
 		probes: map[app.InstanceID]*probes{}, waits: map[waitKey]deploy.Wait{},
 		failures: map[app.ID]app.TaskFailure{}, searches: map[app.ID]queueing{},
-		drained: map[string]string{}, leaving: map[string]string{}, offered: map[string][]string{},
+		drained: map[string]string{}, leaving: map[string]string{}, offered: map[string][]string{}, foreign: map[string]map[string]string{},
 		ready: map[app.InstanceID]bool{}, readiness: map[app.InstanceID]*readiness{},
 	}
 }

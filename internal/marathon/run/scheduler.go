@@ -36,9 +36,10 @@ type Config struct {
 	// Hosts is how many hosts the platform has, where that is known for certain: only with fewer than members may members of
 	// a database share one. Zero: they never do unless a constraint of theirs says so.
 	Hosts int
-	// Renew is the id of a framework that the platform has removed, as it has been told by a person: a scheduler that was it
-	// becomes another one, which its volumes pass to. Empty: a scheduler whose framework was removed ends.
-	Renew string
+	// Framework is the id that the scheduler had at the platform, by the word of a person. One whose store is empty goes on
+	// under it. Where the platform has removed that framework, a scheduler that was it, or that remembers nothing, becomes
+	// another one, which its volumes pass to. Empty: a scheduler whose framework was removed ends.
+	Framework string
 }
 
 // Scheduler keeps apps running. New makes one and Run or Lead is its life; the other methods may be called from any

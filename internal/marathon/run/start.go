@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,18 +101,20 @@ func (l *loop) subscribe() (bool, error) {
 	return true, nil
 }
 
-// introduce tells the driver who the scheduler is. One whose framework the platform has removed becomes another one where a
-// person has said so, of just that framework: its tasks have been ended, and its volumes are still there.
+// introduce tells the driver who the scheduler is, which may be a person's word. One whose framework the platform has removed
+// becomes another one where a person has named just that framework: its tasks have been ended, and its volumes are there.
 func (l *loop) introduce(ctx context.Context) (string, error) {
 	heir, keeps := l.s.life.Load().driver.(driver.Heir)
-	if keeps {
-		heir.Inherit(l.former)
+	if !keeps {
+		return l.driver.Subscribe(ctx, l.framework)
 	}
-	framework, err := l.driver.Subscribe(ctx, l.framework)
-	if !keeps || !errors.Is(err, driver.ErrForeign) || l.framework == "" || l.framework != l.s.cfg.Renew {
+	heir.Inherit(l.former)
+	was := cmp.Or(l.framework, l.s.cfg.Framework)
+	framework, err := l.driver.Subscribe(ctx, was)
+	if !errors.Is(err, driver.ErrForeign) || was == "" || was != l.s.cfg.Framework {
 		return framework, err
 	}
-	former := append(slices.Clone(l.former), l.framework)
+	former := append(slices.Clone(l.former), was)
 	heir.Inherit(former)
 	if framework, err = l.driver.Subscribe(ctx, ""); err == nil {
 		l.former = former

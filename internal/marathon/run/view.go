@@ -24,7 +24,6 @@ type picture struct {
 	failures    map[app.ID]app.TaskFailure
 	searches    map[app.ID]queueing
 	readiness   map[app.ID][]app.ReadinessResult
-	strays      []app.StrayVolume
 	state       deploy.State // what the last decision was made from, or nearly
 }
 
@@ -34,7 +33,7 @@ func (l *loop) publish() {
 	l.syncReadiness()
 	p := &picture{
 		framework: l.framework, loaded: l.loaded, groups: l.defs.Groups, tasks: map[app.ID][]app.Task{}, failures: maps.Clone(l.failures), searches: maps.Clone(l.searches),
-		strays: l.strays(), readiness: l.readinessResults(), state: l.frozen(),
+		readiness: l.readinessResults(), state: l.frozen(),
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.defs.Apps)) {
 		p.apps = append(p.apps, l.defs.Apps[id])

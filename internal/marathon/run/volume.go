@@ -1,7 +1,9 @@
 package run
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -93,20 +95,104 @@ func (l *loop) owner(v driver.Volume) (deploy.Instance, bool) {
 }
 
 // StrayVolumes are the volumes of the last offers that no instance claims, sorted by host and id. Nothing destroys them: they
-// may be all that is left of a database whose scheduler has lost its memory.
-func (s *Scheduler) StrayVolumes() []app.StrayVolume { return slices.Clone(s.picture.Load().strays) }
+// may be all that is left of a database whose scheduler has lost its memory. Hosts are asked to offer what they have; what
+// comes later is in the next answer.
+func (s *Scheduler) StrayVolumes(ctx context.Context) ([]app.StrayVolume, error) {
+	var list []app.StrayVolume
+	var err error
+	called := s.call(ctx, func(l *loop) { list, err = l.strays() }) //nolint:contextcheck // as in Apply
+	if called != nil {
+		return nil, called
+	}
+	return list, err
+}
 
-func (l *loop) strays() []app.StrayVolume {
+// AdoptVolumes makes members of the stray volumes of a database that the scheduler does not know: they wait until its
+// definition is posted, and return to their volumes then. Errors: app.ErrNotStray for one it knows, app.ErrNoVolume.
+func (s *Scheduler) AdoptVolumes(ctx context.Context, id app.ID) ([]app.StrayVolume, error) {
+	var list []app.StrayVolume
+	var err error
+	called := s.call(ctx, func(l *loop) { list, err = l.adopt(id) }) //nolint:contextcheck // as in Apply
+	if called != nil {
+		return nil, called
+	}
+	return list, err
+}
+
+// incarnationsBefore is how many tasks an adopted instance counts as having had: no id of a task comes twice.
+const incarnationsBefore = 1000
+
+func (l *loop) adopt(id app.ID) ([]app.StrayVolume, error) {
+	strays, err := l.strays()
+	if err != nil {
+		return nil, err
+	}
+	if _, defined := l.defs.Apps[id]; defined {
+		return nil, fmt.Errorf("%w: %s has a definition; its volumes can be adopted before it is posted", app.ErrNotStray, id)
+	}
+	for _, i := range l.instances {
+		if i.App == id {
+			return nil, fmt.Errorf("%w: %s is an instance of %s; what is stray beside it is older", app.ErrNotStray, i.ID, id)
+		}
+	}
+	var adopted []deploy.Instance
+	own := slices.DeleteFunc(strays, func(v app.StrayVolume) bool { return v.App != id || v.Framework != "" })
+	for _, v := range own {
+		if slices.ContainsFunc(adopted, func(i deploy.Instance) bool { return i.Volume == v.ID }) {
+			return nil, fmt.Errorf("%w: volume %s lies on more than one host, and nobody knows which is the right one", app.ErrNotStray, v.ID)
+		}
+		adopted = append(adopted, deploy.Instance{
+			ID: app.InstanceID(v.ID), App: id, Goal: deploy.GoalSuspended, Host: v.Host, Volume: v.ID, Bound: true,
+			Incarnation: incarnationsBefore, State: app.TaskFinished, Clean: true, Message: "its volume was found and adopted",
+		})
+	}
+	if len(own) == 0 {
+		return nil, fmt.Errorf("%w: no host offers a volume of %s that has no owner; hosts that do not offer now may have some", app.ErrNoVolume, id)
+	}
+	if !l.save(adopted...) {
+		return nil, fmt.Errorf("%w: it is not known whether the store has taken the volumes; ask again", app.ErrUnavailable)
+	}
+	for _, i := range adopted {
+		l.tell(Event{Kind: EventHost, App: id, Instance: i.ID, Host: i.Host, Text: "its volume is adopted"})
+	}
+	return own, nil
+}
+
+// strays asks for offers and lists what they show that nobody claims.
+func (l *loop) strays() ([]app.StrayVolume, error) {
+	if err := l.available(); err != nil {
+		return nil, err
+	}
+	offers, err := l.offers()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", app.ErrUnavailable, err)
+	}
+	for _, o := range offers {
+		l.foreign[o.Host] = o.Foreign
+	}
 	list := []app.StrayVolume{}
 	for host, volumes := range l.offered {
 		for _, id := range volumes {
 			if _, claimed := l.owner(driver.Volume{ID: id, Host: host}); !claimed {
-				list = append(list, app.StrayVolume{ID: id, Host: host})
+				list = append(list, stray(id, host, ""))
 			}
 		}
 	}
+	for host, volumes := range l.foreign {
+		for id, framework := range volumes {
+			list = append(list, stray(id, host, framework))
+		}
+	}
 	slices.SortFunc(list, func(a, b app.StrayVolume) int { return strings.Compare(a.Host+" "+a.ID, b.Host+" "+b.ID) })
-	return list
+	return list, nil
+}
+
+func stray(id, host, framework string) app.StrayVolume {
+	v := app.StrayVolume{ID: id, Host: host, Framework: framework}
+	if instance, err := app.ParseInstanceID(id); err == nil {
+		v.App = instance.App()
+	}
+	return v
 }
 
 // offers asks the driver what is free, and remembers which volumes lie where.

@@ -43,6 +43,8 @@ func postgresClusters(s *session) {
 	s.get("/pg/v1/clusters/none").is(http.StatusNotFound).says("App '/none' does not exist")
 	s.get("/pg/v1/clusters").has("clusters.1", "null")
 	s.get("/pg/v1/volumes").is(http.StatusOK).has("stray", "[]")
+	s.do(http.MethodPost, "/pg/v1/volumes/adopt", "").is(http.StatusUnprocessableEntity)
+	s.do(http.MethodPost, "/pg/v1/volumes/adopt", `{"app": "/nothing"}`).is(http.StatusNotFound)
 	s.get("/pg/v1/waits").is(http.StatusOK).has("waits", "[]")
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -62,6 +64,84 @@ func TestMesosFrameworkRemoved(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// TestMesosMemoryLost says: a scheduler whose store is empty and that is told which framework it was goes on as that, and leaves
+// alone what runs. When Mesos has removed it, the volumes of a database are adopted, and its members return to them; one that
+// was told nothing sees them and cannot.
+func TestMesosMemoryLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRemoved(t)
+		defer r.close()
+		r.start("")
+		r.putDatabase()
+		before, old := r.members(time.Minute), r.sched.FrameworkID()
+		r.stop()
+
+		r.forget()
+		r.start(old)
+		if id := r.sched.FrameworkID(); id != old {
+			t.Errorf("it is framework %s, not %s", id, old)
+		}
+		time.Sleep(10 * time.Minute)
+		if _, err := r.sched.AdoptVolumes(t.Context(), "/db"); !errors.Is(err, app.ErrNoVolume) {
+			t.Errorf("volumes in use: got %v, want ErrNoVolume", err)
+		}
+		r.removing.Store(true)
+		r.cluster.Master.Remove(old)
+		if err := <-r.ended; err == nil {
+			t.Error("a scheduler that Mesos has removed ends without a word")
+		}
+		time.Sleep(time.Second)
+		r.removing.Store(false)
+
+		r.forget()
+		r.start("")
+		r.wantStrays(before, old)
+		if _, err := r.sched.AdoptVolumes(t.Context(), "/db"); !errors.Is(err, app.ErrNoVolume) {
+			t.Errorf("volumes of another framework: got %v, want ErrNoVolume", err)
+		}
+		r.stop()
+
+		r.forget()
+		r.start(old)
+		r.wantStrays(before, "")
+		if list, err := r.sched.AdoptVolumes(t.Context(), "/db"); err != nil || len(list) != 3 {
+			t.Errorf("adopted: %v, %v", list, err)
+		}
+		if _, err := r.sched.AdoptVolumes(t.Context(), "/db"); !errors.Is(err, app.ErrNotStray) {
+			t.Errorf("once more: got %v, want ErrNotStray", err)
+		}
+		r.putDatabase()
+		if diff := cmp.Diff(before, r.members(2*time.Minute)); diff != "" {
+			t.Errorf("members and their hosts: %s", diff)
+		}
+		r.stop()
+	})
+}
+
+// forget takes everything from the store.
+func (r *removed) forget() {
+	r.t.Helper()
+	if err := errors.Join(r.db.Close(), r.root.Close()); err != nil {
+		r.t.Fatal(err)
+	}
+	r.root = memory.New()
+	r.db = r.root.Client()
+}
+
+// wantStrays holds the stray volumes against the members whose they were, of another framework or of this one.
+func (r *removed) wantStrays(members map[string]string, framework string) {
+	r.t.Helper()
+	var want []app.StrayVolume
+	for id, host := range members {
+		want = append(want, app.StrayVolume{ID: id, Host: host, App: "/db", Framework: framework})
+	}
+	slices.SortFunc(want, func(a, b app.StrayVolume) int { return strings.Compare(a.Host, b.Host) })
+	got, err := r.sched.StrayVolumes(r.t.Context())
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		r.t.Errorf("stray volumes: %v %s", err, diff)
+	}
 }
 
 // putDatabase asks for a database of three members.
@@ -132,7 +212,7 @@ func (r *removed) start(told string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.sched = run.New(run.Config{Dial: r.cluster.Fleet.Dial, Renew: told}, store.New(r.db, prefix), r.driver, r.cluster.Fleet.Members(), log)
+	r.sched = run.New(run.Config{Dial: r.cluster.Fleet.Dial, Framework: told}, store.New(r.db, prefix), r.driver, r.cluster.Fleet.Members(), log)
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.ended = cancel, make(chan error, 1)
 	d := r.driver

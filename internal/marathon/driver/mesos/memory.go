@@ -50,6 +50,7 @@ type volume struct {
 	id, host string
 	agent    string
 	instance app.InstanceID
+	foreign  string // the framework it belongs to, where that is another one
 	there    bool
 	user     app.TaskID // empty while no task is known to use it
 	making   string     // id of the operation that makes it, or any name for it; empty when none is under way

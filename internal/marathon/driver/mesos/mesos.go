@@ -117,7 +117,7 @@ func (d *Driver) Subscribe(ctx context.Context, framework string) (string, error
 
 func subscribeError(err error) error {
 	if errors.Is(err, session.ErrRemoved) {
-		return fmt.Errorf("%w: %w; its volumes are still reserved: a scheduler started with --renew-framework and that id goes on as another framework and takes them over", driver.ErrForeign, err)
+		return fmt.Errorf("%w: %w; its volumes are still reserved: a scheduler started with --mesos-framework and that id goes on as another framework and takes them over", driver.ErrForeign, err)
 	}
 	return fmt.Errorf("%w: %w", driver.ErrUnavailable, err)
 }

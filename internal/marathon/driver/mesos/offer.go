@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
 	"github.com/pgbaton/pgbaton/internal/marathon/place"
@@ -55,7 +54,7 @@ func (d *Driver) look(a *agent, o wire.Offer) {
 	for _, r := range o.Resources {
 		id := labelOf(r, labelVolume)
 		if id != "" && isVolume(r) {
-			d.seen(a, id, app.InstanceID(labelOf(r, labelInstance)))
+			d.seen(a, id, r)
 		}
 	}
 	for _, v := range d.volumes {
@@ -98,8 +97,14 @@ func (d *Driver) offer(a *agent) place.Offer {
 	}
 	o.Ports = portRanges(ports)
 	for _, v := range d.volumes {
-		if v.there && v.host == a.host {
+		switch {
+		case !v.there || v.host != a.host:
+		case v.foreign == "":
 			o.Volumes = append(o.Volumes, v.id)
+		case o.Foreign == nil:
+			o.Foreign = map[string]string{v.id: v.foreign}
+		default:
+			o.Foreign[v.id] = v.foreign
 		}
 	}
 	slices.Sort(o.Volumes)

@@ -109,10 +109,11 @@ func TestVolumesOfAnotherFramework(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	former := s.framework
 	s.framework = ""
 	s.open(nil)
-	s.offer("the stray volume", func(o place.Offer) bool {
-		return cmp.Equal(o.Volumes, []string{spec.Volume}) && o.Free == place.Resources{CPUs: 3, Mem: 4096 - 512, Disk: 20000 - 2048}
+	s.offer("the volume of another", func(o place.Offer) bool {
+		return len(o.Volumes) == 0 && o.Foreign[spec.Volume] == former && o.Free == place.Resources{CPUs: 3, Mem: 4096 - 512, Disk: 20000 - 2048}
 	})
 }
 

@@ -259,11 +259,14 @@ func persistence(volume string, n int) string {
 }
 
 // seen takes in that an offer shows a volume: it is there, and nothing uses it.
-func (d *Driver) seen(a *agent, id string, instance app.InstanceID) {
+func (d *Driver) seen(a *agent, id string, r wire.Resource) {
 	name := driver.Volume{ID: id, Host: a.host}
 	v := d.volumes[name]
 	if v == nil {
-		v = &volume{id: id, host: a.host, instance: instance}
+		v = &volume{id: id, host: a.host, instance: app.InstanceID(labelOf(r, labelInstance))}
+		if !d.ours(r) {
+			v.foreign = labelOf(r, labelFramework)
+		}
 		d.volumes[name] = v
 	}
 	if t := d.tasks[d.user(name)]; t != nil && t.agent != a.id {
