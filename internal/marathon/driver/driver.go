@@ -99,6 +99,8 @@ type Reservation struct {
 	App       app.App
 	Ports     []int // host ports to keep for the instance, as in Spec
 	Resources place.Resources
+	// Attempt tells this request from an earlier one for the same volume on the same host.
+	Attempt app.Timestamp
 }
 
 // Volume is a volume somebody asks about, with the host it lies on.
@@ -151,6 +153,9 @@ type VolumeChanged struct {
 	Volume Volume
 	There  bool
 	Why    string // one sentence, where a reservation was refused late
+	// Attempt is the reservation that was refused late: a later one may be on its way already, and is answered for itself.
+	// Zero where it is not the answer to a reservation.
+	Attempt app.Timestamp
 }
 
 // HostLeaving says that a host will be taken away by who runs the machines (maintenance), so that what runs there can be

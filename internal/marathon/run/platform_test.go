@@ -37,9 +37,11 @@ type machines struct {
 	changed   time.Time         // when it passed from one to the other
 	broken    int               // from this incarnation on members do not come to stream; 0: they do
 	silent    map[app.InstanceID]bool
-	refuse    string        // a word of the launch errors to come
-	vague     bool          // the next launch has no answer
-	mute      int           // so many requests about volumes have no answer, and a volume is not destroyed then
+	refuse    string // a word of the launch errors to come
+	vague     bool   // the next launch has no answer
+	mute      int    // so many requests about volumes have no answer, and a volume is not destroyed then
+	unmade    bool   // and volumes are not made then
+	asked     []driver.Reservation
 	stubborn  bool          // switchovers are refused
 	deaf      bool          // requests to kill get lost
 	stopTakes time.Duration // from a kill to the end
@@ -89,6 +91,11 @@ func (m *machines) Subscribe(_ context.Context, framework string) (string, error
 func (m *machines) Reserve(_ context.Context, r driver.Reservation) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.asked = append(m.asked, r)
+	if m.unmade && m.mute > 0 {
+		m.mute--
+		return fmt.Errorf("%w: the request got lost", driver.ErrUnavailable)
+	}
 	if host := m.volumes[r.Volume]; host != "" && host != r.Host {
 		return fmt.Errorf("%w: it lies on %s", driver.ErrRefused, host)
 	}
@@ -99,6 +106,13 @@ func (m *machines) Reserve(_ context.Context, r driver.Reservation) error {
 	}
 	m.out <- driver.VolumeChanged{Volume: driver.Volume{ID: r.Volume, Host: r.Host}, There: true}
 	return nil
+}
+
+// attempts are the requests to make a volume so far.
+func (m *machines) attempts() []driver.Reservation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.asked)
 }
 
 func (m *machines) Destroy(_ context.Context, v driver.Volume) error {

@@ -21,12 +21,12 @@ func (l *loop) reserve(i deploy.Instance, def app.App, offer string) {
 	ctx, cancel := l.bound(driverTimeout)
 	defer cancel()
 	err := l.driver.Reserve(ctx, driver.Reservation{
-		Volume: i.Volume, Instance: i.ID, Offer: offer, Host: i.Host, App: def, Ports: i.Ports, Resources: resources(def),
+		Volume: i.Volume, Instance: i.ID, Offer: offer, Host: i.Host, App: def, Ports: i.Ports, Resources: resources(def), Attempt: i.ReservedAt,
 	})
 	switch {
 	case err == nil:
 	case errors.Is(err, driver.ErrRefused):
-		l.volumes = append(l.volumes, driver.VolumeChanged{Volume: driver.Volume{ID: i.Volume, Host: i.Host}, Why: err.Error()})
+		l.volumes = append(l.volumes, driver.VolumeChanged{Volume: driver.Volume{ID: i.Volume, Host: i.Host}, Why: err.Error(), Attempt: i.ReservedAt})
 	default: // deploy asks again after a while
 		l.s.log.WarnContext(ctx, "nobody knows whether a volume was made", slog.String("volume", i.Volume), slog.Any("err", err))
 	}
@@ -71,6 +71,8 @@ func (l *loop) storeVolume(v driver.VolumeChanged) bool {
 		i.Bound, i.ReservedAt = true, 0
 	case i.Goal == deploy.GoalWiped && i.DestroyedAt != 0:
 		i.Volume, i.Bound, i.DestroyedAt, i.ReservedAt = "", false, 0, 0
+	case v.Attempt != 0 && v.Attempt != i.ReservedAt:
+		return true // of a request before the present one, which has its own answer
 	case i.ReservedAt != 0 && !i.Bound:
 		// Like a task that ended too soon: the next try comes after a pause.
 		i.ReservedAt, i.Host, i.Message, i.Failures, i.EndedAt = 0, "", v.Why, i.Failures+1, app.At(time.Now())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 )
 
 // A volume was made on a host and nobody heard of it; the host is drained, so another one is chosen, and the request to
@@ -30,5 +31,31 @@ func TestAVolumeMadeInVainIsGivenBack(t *testing.T) {
 				t.Errorf("volume %s is on %s, the task on %s", volume, host, task.Host)
 			}
 		}
+	})
+}
+
+// The refusal of a request that was repeated meanwhile says nothing about the one on its way now: a volume that comes of it
+// finds its instance waiting on that host.
+func TestALateRefusalIsNotForTheNextAttempt(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.m.with(func() { w.m.mute, w.m.unmade = 2, true }) // two requests get lost
+		w.put(cluster(1))
+		w.pass(time.Second)
+		first := w.m.attempts()
+		w.pass(25 * time.Second) // it is asked again
+		again := w.m.attempts()
+		if len(first) != 1 || len(again) != 2 || first[0].Host != again[1].Host {
+			t.Fatalf("asked for %v, then for %v", first, again)
+		}
+		late := driver.Volume{ID: first[0].Volume, Host: first[0].Host}
+		w.m.out <- driver.VolumeChanged{Volume: late, Why: "the first came to nothing", Attempt: first[0].Attempt}
+		w.pass(5 * time.Second)
+		if n := len(w.m.attempts()); n != 2 {
+			t.Errorf("%d requests, the third while the second may still come to something", n)
+		}
+		w.m.with(func() { w.m.volumes[late.ID] = late.Host })
+		w.m.out <- driver.VolumeChanged{Volume: late, There: true}
+		w.pass(time.Second)
+		w.wantRunning("/pg", late.Host)
 	})
 }

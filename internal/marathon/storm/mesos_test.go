@@ -45,6 +45,10 @@ func TestMesosFaultAtEveryPoint(t *testing.T) {
 			c.Master.Slow(4 * time.Second)
 			time.AfterFunc(30*time.Second, func() { c.Master.Slow(0) })
 		}},
+		{"answers come after the timeout", func(_ *world, c *mesosfleet.Cluster) {
+			c.Master.Slow(12 * time.Second)
+			time.AfterFunc(40*time.Second, func() { c.Master.Slow(0) })
+		}},
 		{"a host is out of reach", func(_ *world, c *mesosfleet.Cluster) {
 			c.Lose("node2")
 			time.AfterFunc(20*time.Second, func() { c.Find("node2") })

@@ -52,12 +52,13 @@ type volume struct {
 	instance app.InstanceID
 	foreign  string // the framework it belongs to, where that is another one
 	there    bool
-	user     app.TaskID // empty while no task is known to use it
-	making   string     // id of the operation that makes it, or any name for it; empty when none is under way
-	since    time.Time  // of making
-	unmaking bool       // somebody wants it destroyed
-	undoing  string     // id of the operation that does it, as making
-	undone   bool       // the master has taken the request
+	user     app.TaskID    // empty while no task is known to use it
+	making   string        // id of the operation that makes it, or any name for it; empty when none is under way
+	since    time.Time     // of making
+	attempt  app.Timestamp // the last request to make it
+	unmaking bool          // somebody wants it destroyed
+	undoing  string        // id of the operation that does it, as making
+	undone   bool          // the master has taken the request
 }
 
 // agentOf is the agent of an id, made known by its first mention.

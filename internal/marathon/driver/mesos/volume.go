@@ -74,6 +74,7 @@ func (d *Driver) Reserve(_ context.Context, r driver.Reservation) error {
 		d.events.Add(driver.VolumeChanged{Volume: v.name(), There: true})
 		return nil
 	case v.making != "" && (d.feedback || time.Since(v.since) < tell):
+		v.attempt = r.Attempt
 		return nil // it is under way, and will be answered
 	}
 	return d.make(r)
@@ -95,7 +96,7 @@ func (d *Driver) make(r driver.Reservation) error {
 	if why != "" {
 		return fmt.Errorf("%w: %s offers too little that nobody has reserved: %s", driver.ErrRefused, r.Host, why)
 	}
-	v := &volume{id: r.Volume, host: r.Host, agent: a.id, instance: r.Instance, making: newOperation("create", r.Volume), since: time.Now()}
+	v := &volume{id: r.Volume, host: r.Host, agent: a.id, instance: r.Instance, making: newOperation("create", r.Volume), since: time.Now(), attempt: r.Attempt}
 	d.volumes[v.name()] = v
 	d.do(a, step{
 		ops: d.making(r, v.making, used, disks), takes: slices.Concat(used, own, taken(disks)),
@@ -292,7 +293,7 @@ func (d *Driver) unmade(v *volume, why string) {
 	if v.there || !d.forget(v) {
 		return
 	}
-	d.events.Add(driver.VolumeChanged{Volume: v.name(), Why: why})
+	d.events.Add(driver.VolumeChanged{Volume: v.name(), Why: why, Attempt: v.attempt})
 }
 
 // forget drops a volume; false when it was dropped before.

@@ -85,8 +85,8 @@ func (f *Fleet) checkDestroy(v *volume) {
 		return
 	}
 	i, there := f.cfg.Store.Instance(v.instance)
-	if there && i.Incarnation == 0 {
-		return // it was made in vain
+	if there && (i.Incarnation == 0 || v.host.Name != i.Host) {
+		return // it was made in vain: its instance has none yet, or another one elsewhere
 	}
 	if !there || i.Goal != deploy.GoalWiped {
 		f.complain(NothingWanted, "volume %s is destroyed, the goal of its instance is %q", v.id, i.Goal)

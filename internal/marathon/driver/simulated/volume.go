@@ -25,7 +25,7 @@ func (d *Driver) Reserve(ctx context.Context, r driver.Reservation) error {
 	why := f.admitVolume(r)
 	switch {
 	case why != "" && f.weather.LateRefusals:
-		f.announce(driver.VolumeChanged{Volume: v, Why: why})
+		f.announce(driver.VolumeChanged{Volume: v, Why: why, Attempt: r.Attempt})
 		return nil
 	case why != "":
 		return fmt.Errorf("%w: %s", driver.ErrRefused, why)
