@@ -179,6 +179,13 @@ type Heir interface {
 	Inherit(former []string)
 }
 
+// Watcher is what a driver offers beyond Driver whose platform tells of the loss of a volume only when it is asked.
+type Watcher interface {
+	// Watch names volumes that no task uses now, each with the platform's id of the agent it lay on: the driver asks for
+	// them until it hears that they are there or, as VolumeChanged, that they are lost.
+	Watch(volumes map[Volume]string)
+}
+
 // States of a host in app.HostStatus.
 const (
 	HostRunning = "running"

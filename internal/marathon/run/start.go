@@ -98,6 +98,7 @@ func (l *loop) subscribe() (bool, error) {
 	l.subscribed = true
 	l.emit(event)
 	l.lookAtHosts()
+	l.watchVolumes()
 	return true, nil
 }
 
@@ -146,6 +147,21 @@ func (l *loop) confirm() bool {
 	l.reconciled = time.Now()
 	l.wakeAt(l.reconciled.Add(askAgain))
 	return l.heard
+}
+
+// watchVolumes has the driver find out about volumes whose members do not run: nothing else would tell that one is lost.
+func (l *loop) watchVolumes() {
+	watcher, watches := l.s.life.Load().driver.(driver.Watcher)
+	if !watches {
+		return
+	}
+	volumes := map[driver.Volume]string{}
+	for _, i := range l.instances {
+		if i.Bound && !i.Live() && i.AgentID != "" {
+			volumes[driver.Volume{ID: i.Volume, Host: i.Host}] = i.AgentID
+		}
+	}
+	watcher.Watch(volumes)
 }
 
 // lookAtHosts learns which hosts have no power.

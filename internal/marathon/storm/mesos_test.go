@@ -49,6 +49,11 @@ func TestMesosFaultAtEveryPoint(t *testing.T) {
 			c.Master.Slow(12 * time.Second)
 			time.AfterFunc(40*time.Second, func() { c.Master.Slow(0) })
 		}},
+		{"the master knows the subscription no more", func(_ *world, c *mesosfleet.Cluster) { c.Master.Estrange() }},
+		{"the event stream breaks in the middle of an event", func(_ *world, c *mesosfleet.Cluster) { c.Master.HangUp(true) }},
+		{"the event stream falls silent", func(_ *world, c *mesosfleet.Cluster) { c.Master.Hush(2 * time.Minute) }},
+		{"offers are taken back before they are used", func(_ *world, c *mesosfleet.Cluster) { c.Master.Withdraw(3) }},
+		{"an agent is restarted", func(_ *world, c *mesosfleet.Cluster) { c.Master.Restart("node2", 20*time.Second) }},
 		{"a host is out of reach", func(_ *world, c *mesosfleet.Cluster) {
 			c.Lose("node2")
 			time.AfterFunc(20*time.Second, func() { c.Find("node2") })

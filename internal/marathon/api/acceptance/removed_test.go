@@ -248,3 +248,54 @@ func (r *removed) members(after time.Duration) map[string]string {
 	}
 	return found
 }
+
+// TestMesosAgentGoneBetweenTasks says: a member that was stopped gets a new volume elsewhere when an operator has declared its
+// agent gone, also where that was while no scheduler was there.
+func TestMesosAgentGoneBetweenTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRemoved(t)
+		defer r.close()
+		r.start("")
+		r.putDatabase()
+		before := r.members(time.Minute)
+		r.scale(2)
+		stopped := r.missing(before)
+		r.stop()
+		r.cluster.Gone(before[stopped])
+		r.start("")
+		r.scale(3)
+		after := r.members(2 * time.Minute)
+		if host, same := after[stopped]; same && host == before[stopped] || len(after) != 3 {
+			t.Errorf("%s is on the agent that is gone: %v", stopped, after)
+		}
+		r.stop()
+	})
+}
+
+// scale asks for another number of members.
+func (r *removed) scale(n int) {
+	r.t.Helper()
+	_, err := r.sched.Apply(r.t.Context(), func(defs *app.Definitions) error {
+		a := defs.Apps["/db"].Clone()
+		a.Instances = n
+		defs.Apps["/db"] = a.Revised(defs.Apps["/db"], app.At(time.Now()))
+		return nil
+	}, app.ApplyOptions{Force: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	time.Sleep(time.Minute)
+	synctest.Wait()
+}
+
+// missing is the member that does not run any more.
+func (r *removed) missing(before map[string]string) string {
+	r.t.Helper()
+	for id := range before {
+		if !slices.ContainsFunc(r.sched.Tasks("/db"), func(t app.Task) bool { return string(t.ID.Instance()) == id && t.State == app.TaskRunning }) {
+			return id
+		}
+	}
+	r.t.Fatal("all members run")
+	return ""
+}

@@ -410,3 +410,37 @@ func TestDestroyAfterRestart(t *testing.T) {
 		t.Errorf("it is gone after %s: what a task used may not have been offered yet", took)
 	}
 }
+
+// The volume of a member that does not run is lost with its agent as well, whether the driver is there when an operator says so
+// or comes later.
+func TestGoneByOperatorWithoutATask(t *testing.T) {
+	s := setUp(t, hosts("a1", "a2", "a3"))
+	first, second := s.spec("a1", "1", 1, true), s.spec("a2", "2", 1, true)
+	var agents [2]string
+	for n, spec := range []driver.Spec{first, second} {
+		s.launch(spec)
+		agents[n] = s.host(spec.Host).AgentID
+		s.master.End(string(spec.Task), "TASK_FINISHED", "")
+		s.state(spec.Task, app.TaskFinished)
+	}
+	s.master.Gone("a1")
+	if lost := s.volume(first.Volume, false); lost.Volume.Host != "a1" || lost.Why == "" {
+		t.Errorf("lost: %+v", lost)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.master.Gone("a2")
+	s.kept = nil
+	s.open(nil)
+	s.Watch(map[driver.Volume]string{{ID: second.Volume, Host: "a2"}: agents[1], {ID: "there", Host: "a3"}: s.host("a3").AgentID})
+	if lost := s.volume(second.Volume, false); lost.Volume.Host != "a2" || lost.Why == "" {
+		t.Errorf("lost: %+v", lost)
+	}
+	if len(s.kept) > 0 && slices.ContainsFunc(s.kept, func(e driver.Event) bool {
+		changed, ok := e.(driver.VolumeChanged)
+		return ok && changed.Volume.ID == "there"
+	}) {
+		t.Error("a volume on an agent that is there is lost")
+	}
+}

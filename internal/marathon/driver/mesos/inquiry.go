@@ -48,7 +48,8 @@ func (d *Driver) inquire() {
 	for _, t := range running {
 		t.doubt = true // until it is answered for; a master says nothing before the agent has come back to it
 	}
-	d.ask(append(d.questions(running), wire.Reconcile{Tasks: []wire.ReconcileTask{}}, d.fence(func() { close(settled) })))
+	d.askAboutVolumes()
+	d.ask(append(d.questions(running), wire.Reconcile{Tasks: []wire.ReconcileTask{}}, d.fence(func(string) { close(settled) })))
 }
 
 // inquireAgain asks about the tasks in doubt, and in the longest pauses about all.
@@ -62,6 +63,7 @@ func (d *Driver) inquireAgain() {
 	d.inquiry.pause = min(2*d.inquiry.pause, mostInquiry)
 	d.inquiry.timer = time.AfterFunc(d.inquiry.pause, d.inquireAgain)
 	questions := d.questions(d.live(func(t *task) bool { return all || t.doubt }))
+	d.askAboutVolumes()
 	if all {
 		questions = append(questions, wire.Reconcile{Tasks: []wire.ReconcileTask{}})
 	}
@@ -133,21 +135,21 @@ func (d *Driver) put(ctx context.Context, questions []wire.Reconcile) error {
 }
 
 // fence is a question whose answer says that those before were answered, or it does after a while.
-func (d *Driver) fence(then func()) wire.Reconcile {
+func (d *Driver) fence(then func(state string)) wire.Reconcile {
 	id := fencePrefix + rand.Text()
 	d.fences[id] = then
 	time.AfterFunc(fenceTimeout, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.passed(id)
+		d.passed(id, "")
 	})
 	return wire.Reconcile{Tasks: []wire.ReconcileTask{{TaskID: wire.ID{Value: id}}}}
 }
 
-func (d *Driver) passed(id string) {
+func (d *Driver) passed(id, state string) {
 	if then := d.fences[id]; then != nil {
 		delete(d.fences, id)
-		then()
+		then(state)
 	}
 }
 
@@ -181,7 +183,7 @@ func (d *Driver) Reconcile(ctx context.Context, known []driver.Known) error {
 		tasks = append(tasks, t)
 	}
 	questions := d.questions(tasks)
-	questions = append(questions, wire.Reconcile{Tasks: []wire.ReconcileTask{}}, d.fence(func() { d.events.Add(driver.Reconciled{}) }))
+	questions = append(questions, wire.Reconcile{Tasks: []wire.ReconcileTask{}}, d.fence(func(string) { d.events.Add(driver.Reconciled{}) }))
 	d.mu.Unlock()
 	return d.put(ctx, questions)
 }

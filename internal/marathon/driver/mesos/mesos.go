@@ -42,17 +42,21 @@ type Driver struct {
 	volumes map[driver.Volume]*volume
 	// destroyed are volumes of which nothing is left.
 	destroyed map[driver.Volume]bool
-	old       bool              // the framework is older than this driver
-	fences    map[string]func() // questions that mark the end of a reconciliation
-	inquiry   inquiry
-	demand    demand
-	outbox    []wire.Call // to be made in the background
-	sending   bool        // somebody does
+	old       bool // the framework is older than this driver
+	// watched are volumes that were not shown yet, each with the agent it lay on.
+	watched map[driver.Volume]string
+	fences  map[string]func(state string) // questions that mark the end of a reconciliation, or are about an agent
+	inquiry inquiry
+	demand  demand
+	outbox  []wire.Call // to be made in the background
+	sending bool        // somebody does
 }
 
 var (
 	_ driver.Driver = (*Driver)(nil)
 	_ driver.Heir   = (*Driver)(nil)
+
+	_ driver.Watcher = (*Driver)(nil)
 )
 
 // New makes a driver. It talks to nobody before Subscribe.
@@ -64,7 +68,7 @@ func New(cfg Config, log *slog.Logger) (*Driver, error) {
 	d := &Driver{
 		cfg: cfg, log: log, events: driver.NewQueue(), changed: make(chan struct{}), settled: make(chan struct{}),
 		agents: map[string]*agent{}, tasks: map[app.TaskID]*task{}, volumes: map[driver.Volume]*volume{},
-		destroyed: map[driver.Volume]bool{}, fences: map[string]func(){},
+		destroyed: map[driver.Volume]bool{}, fences: map[string]func(string){}, watched: map[driver.Volume]string{},
 	}
 	d.agentsClient = &http.Client{Transport: &http.Transport{TLSClientConfig: cfg.TLS, DisableKeepAlives: true}}
 	d.ctx, d.stop = context.WithCancel(context.Background())
@@ -237,6 +241,8 @@ func (d *Driver) hear(e wire.Event) {
 		d.update(e.Update.Status)
 	case e.UpdateOperationStatus != nil:
 		d.operated(e.UpdateOperationStatus.Status)
+	case e.Failure != nil && e.Failure.AgentID != nil && e.Failure.ExecutorID == nil:
+		d.askIfGone(e.Failure.AgentID.Value)
 	case e.InverseOffers != nil:
 		d.leave(e.InverseOffers.InverseOffers)
 	}

@@ -34,7 +34,7 @@ func (d *Driver) update(s wire.TaskStatus) {
 // report tells what became of a task.
 func (d *Driver) report(s wire.TaskStatus) {
 	if strings.HasPrefix(s.TaskID.Value, fencePrefix) {
-		d.passed(s.TaskID.Value)
+		d.passed(s.TaskID.Value, s.State)
 		return
 	}
 	t := d.mention(app.TaskID(s.TaskID.Value))

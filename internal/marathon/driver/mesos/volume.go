@@ -3,6 +3,7 @@ package mesos
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -274,6 +275,7 @@ func (d *Driver) seen(a *agent, id string, r wire.Resource) {
 		d.say(t, driver.Status{State: app.TaskGone, Message: "its agent has come back under another id, with its volume and without it"})
 	}
 	v.agent = a.id
+	delete(d.watched, name)
 	d.made(v)
 }
 
@@ -305,8 +307,68 @@ func (d *Driver) forget(v *volume) bool {
 	return true
 }
 
+// Watch implements driver.Watcher.
+func (d *Driver) Watch(volumes map[driver.Volume]string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.watched = maps.Clone(volumes)
+	d.askAboutVolumes()
+}
+
+// askAboutVolumes asks about the agents of volumes that nobody uses and that are not offered: an agent that its operator has
+// declared gone says nothing by itself, where no task of ours was.
+func (d *Driver) askAboutVolumes() {
+	agents := map[string]bool{}
+	for _, at := range d.watched {
+		agents[at] = true
+	}
+	for _, v := range d.volumes {
+		if a := d.agents[v.agent]; v.there && a != nil && len(a.offers) == 0 && d.user(v.name()) == "" {
+			agents[v.agent] = true
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(agents)) {
+		d.askIfGone(id)
+	}
+}
+
+// askIfGone asks a master for a task that never was on an agent: where an operator has declared the agent gone, with
+// everything on it, the answer is that (mesos: Master::reconcileTasks).
+func (d *Driver) askIfGone(agent string) {
+	if agent == "" || len(d.lyingOn(agent)) == 0 {
+		return
+	}
+	q := d.fence(func(state string) {
+		if state != goneByOperator {
+			return
+		}
+		for _, v := range d.lyingOn(agent) {
+			d.lose(v)
+		}
+	})
+	q.Tasks[0].AgentID = &wire.ID{Value: agent}
+	d.ask([]wire.Reconcile{q})
+}
+
+// lyingOn are the volumes that were last seen on an agent.
+func (d *Driver) lyingOn(agent string) []driver.Volume {
+	var list []driver.Volume
+	for _, v := range d.volumes {
+		if v.agent == agent {
+			list = append(list, v.name())
+		}
+	}
+	for v, at := range d.watched {
+		if at == agent && d.volumes[v] == nil {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
 // lose notes that a volume is gone with its agent, by the word of an operator.
 func (d *Driver) lose(v driver.Volume) {
 	delete(d.volumes, v)
+	delete(d.watched, v)
 	d.events.Add(driver.VolumeChanged{Volume: v, Why: "an operator has said that its agent is gone with everything on it"})
 }

@@ -86,6 +86,12 @@ func (c *Cluster) Find(host string) {
 	c.Master.Heal(host)
 }
 
+// Gone takes a host away for good, and an operator says so.
+func (c *Cluster) Gone(host string) {
+	_ = c.Fleet.Remove(host)
+	c.Master.Gone(host)
+}
+
 // agents are the machines as a master has them.
 func agents(hosts []simulated.Host) []mesostest.AgentConfig {
 	var list []mesostest.AgentConfig

@@ -105,6 +105,22 @@ func (m *Master) Heal(hostname string) {
 	})
 }
 
+// Restart ends an agent and starts it again after a while, within the time that the master gives it: tasks go on, and are
+// spoken of again when it is back. It offers nothing meanwhile, and what is asked of it waits.
+func (m *Master) Restart(hostname string, after time.Duration) {
+	m.change(hostname, func(a *agent) {
+		a.away = true
+		m.rescind(a)
+		m.after(after, func() {
+			a.away = a.cut
+			for _, t := range a.tasks {
+				t.resend()
+			}
+			m.offer()
+		})
+	})
+}
+
 // Reboot is a power cut and a new start: tasks are dead, reservations and volumes are there. With another the agent comes
 // back under another id.
 func (m *Master) Reboot(hostname string, another bool) {
@@ -189,6 +205,10 @@ func (m *Master) Gone(hostname string) {
 		t.tellMaster("TASK_GONE_BY_OPERATOR", "REASON_AGENT_REMOVED_BY_OPERATOR", "Agent has been marked gone")
 	}
 	m.agents = slices.DeleteFunc(m.agents, func(x *agent) bool { return x == a })
+	m.gone[a.id] = true
+	for _, f := range m.frameworks {
+		f.send(wire.Event{Type: wire.EventFailure, Failure: &wire.Failure{AgentID: &wire.ID{Value: a.id}}})
+	}
 }
 
 // Failover makes another master lead: subscriptions end, frameworks and offers are forgotten, and agents are away until they

@@ -18,6 +18,7 @@ func (m *Master) call(stream string, call wire.Call) (status int, text string) {
 	}
 	switch call.Type {
 	case wire.CallAccept:
+		m.withdrawn(*call.Accept)
 		m.accept(f, *call.Accept)
 	case wire.CallDecline:
 		m.decline(f, *call.Decline)

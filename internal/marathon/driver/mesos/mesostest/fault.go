@@ -12,6 +12,7 @@ type faults struct {
 	lose     map[wire.CallType]int // answers that get lost after the call was carried out
 	drop     map[wire.CallType]int // calls that get lost before it is
 	slow     time.Duration
+	withdraw int // ACCEPTs that come when their offers have been taken back
 	status   int // of every answer, 0 for none
 	location string
 }
@@ -41,6 +42,61 @@ func (m *Master) Slow(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.faults.slow = d
+}
+
+// Withdraw takes the offers back that the next n ACCEPTs are for, in the moment before these come.
+func (m *Master) Withdraw(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.faults.withdraw = n
+}
+
+// withdrawn takes back what an ACCEPT is for, where that is to happen.
+func (m *Master) withdrawn(call wire.Accept) {
+	if m.faults.withdraw == 0 {
+		return
+	}
+	m.faults.withdraw--
+	for _, id := range call.OfferIDs {
+		if o := m.offers[id.Value]; o != nil {
+			m.rescind(o.agent)
+		}
+	}
+}
+
+// HangUp breaks the event streams, in the middle of an event where half is set. The frameworks stay what they are.
+func (m *Master) HangUp(half bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.frameworks {
+		if f.stream != nil && half {
+			f.stream.tear()
+		}
+		f.hangUp()
+	}
+}
+
+// Hush lets the event streams be silent for a while, without heartbeats and with their connections open. What happens
+// meanwhile is told afterwards.
+func (m *Master) Hush(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.frameworks {
+		if f.stream != nil {
+			f.stream.hush(time.Now().Add(d))
+		}
+	}
+}
+
+// Estrange makes the event streams others than frameworks know: calls that name them are refused from now on.
+func (m *Master) Estrange() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.frameworks {
+		if f.stream != nil {
+			f.stream.id = uuid()
+		}
+	}
 }
 
 // Answer lets every call be answered with a status, 503 for one that recovers; 0 ends it. Subscriptions that are there stay.

@@ -41,6 +41,7 @@ type Master struct {
 	frameworks map[string]*framework
 	agents     []*agent
 	offers     map[string]*offer
+	gone       map[string]bool // agents that an operator has declared gone
 	faults     faults
 	closed     bool
 	work       sync.WaitGroup
@@ -66,6 +67,8 @@ type stream struct {
 	mu     sync.Mutex
 	queue  []wire.Event
 	closed bool
+	torn   bool      // it ends in the middle of an event
+	silent time.Time // it says nothing before then
 }
 
 // New starts a master. It ends with the test, if nobody closes it before.
@@ -74,7 +77,7 @@ func New(t *testing.T, cfg Config) *Master {
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = 15 * time.Second
 	}
-	m := &Master{cfg: cfg, id: uuid(), numbers: map[string]int{}, frameworks: map[string]*framework{}, offers: map[string]*offer{}}
+	m := &Master{cfg: cfg, id: uuid(), numbers: map[string]int{}, frameworks: map[string]*framework{}, offers: map[string]*offer{}, gone: map[string]bool{}}
 	for _, a := range cfg.Agents {
 		m.agents = append(m.agents, m.newAgent(a))
 	}
@@ -295,9 +298,38 @@ func (s *stream) close() {
 	}
 }
 
+// tear has the stream end in the middle of an event.
+func (s *stream) tear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.torn = true
+}
+
+// hush has the stream say nothing before a moment.
+func (s *stream) hush(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = until
+	time.AfterFunc(time.Until(until), func() {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	})
+}
+
+func (s *stream) hushed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Before(s.silent)
+}
+
 func (s *stream) take() []wire.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if time.Now().Before(s.silent) {
+		return nil
+	}
 	taken := s.queue
 	s.queue = nil
 	return taken
@@ -314,12 +346,20 @@ func (s *stream) run(w http.ResponseWriter, r *http.Request, heartbeat time.Dura
 		select {
 		case <-s.wake:
 		case <-beat.C:
-			write(w, wire.Event{Type: wire.EventHeartbeat})
+			if !s.hushed() {
+				write(w, wire.Event{Type: wire.EventHeartbeat})
+			}
 		case <-r.Context().Done():
 			return
 		case <-s.end:
 			for _, e := range s.take() {
 				write(w, e)
+			}
+			s.mu.Lock()
+			torn := s.torn
+			s.mu.Unlock()
+			if torn {
+				_, _ = io.WriteString(w, `120\n{"type":"OFF`)
 			}
 			return
 		}

@@ -283,6 +283,8 @@ func (m *Master) reconcileTask(f *framework, named wire.ReconcileTask) {
 		s.State, s.Message, s.AgentID = "TASK_UNREACHABLE", "Reconciliation: Task is unreachable", &wire.ID{Value: t.a.id}
 	case t != nil:
 		s.State, s.Message, s.AgentID, s.Healthy = t.state, "Reconciliation: Latest task state", &wire.ID{Value: t.a.id}, t.healthy
+	case named.AgentID != nil && m.gone[named.AgentID.Value]:
+		s.State, s.Message = "TASK_GONE_BY_OPERATOR", "Reconciliation: Task's agent is gone"
 	case named.AgentID != nil && m.registered(named.AgentID.Value):
 		s.State, s.Message = "TASK_GONE", "Reconciliation: Task is unknown to the agent"
 	}
