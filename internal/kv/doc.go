@@ -10,11 +10,13 @@
 //
 // # Answers
 //
-// Four errors cover everything a caller may branch on, and the difference between them is the
+// Five errors cover everything a caller may branch on, and the difference between them is the
 // difference between safe and unsafe (rules S7 and S8):
 //
 //   - ErrHeld: a create-if-absent found the key. Definite: nothing was written.
 //   - ErrConflict: a compare-and-swap found another version, or no key. Definite: nothing was written.
+//   - ErrFenced: a write that depends on another key (Condition.While) found that one changed or gone. Definite:
+//     nothing was written.
 //   - ErrLost: the lease is gone. Definite: every key bound to it is gone or going.
 //   - ErrUnavailable: no answer in time. NOT definite: the write may have been applied. Re-read the
 //     key before doing anything else; never repeat the write blindly.

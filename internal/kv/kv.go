@@ -11,6 +11,7 @@ import (
 var (
 	ErrHeld        = errors.New("key exists already")
 	ErrConflict    = errors.New("key was changed by somebody else")
+	ErrFenced      = errors.New("key that the write depends on was changed")
 	ErrLost        = errors.New("lease is gone")
 	ErrUnavailable = errors.New("store did not answer")
 )
@@ -46,6 +47,14 @@ type Condition struct {
 	absent  bool
 	always  bool
 	version Version
+	guard   Guard
+}
+
+// Guard is a key that has to have exactly this version for a write to another key to happen: that of a leader, for what only
+// the leader may write. Its zero value demands nothing.
+type Guard struct {
+	Key     string
+	Version Version
 }
 
 // IfAbsent lets a Put happen only when the key does not exist. It fails with ErrHeld. There is nothing to
@@ -59,6 +68,17 @@ func IfVersion(v Version) Condition { return Condition{version: v} }
 
 // Always puts no condition on the write. The leader key is never written with it (rule S8).
 func Always() Condition { return Condition{always: true} }
+
+// While adds to a condition that the write happens only while the guard holds, in the same atomic step. It fails with
+// ErrFenced, also where the rest of the condition does not hold either. Only positive versions exist, so a guard without one
+// is never met.
+func (c Condition) While(g Guard) Condition {
+	c.guard = g
+	return c
+}
+
+// Guard returns the guard and whether there is one.
+func (c Condition) Guard() (Guard, bool) { return c.guard, c.guard != Guard{} }
 
 // Absent reports whether the condition demands that the key does not exist.
 func (c Condition) Absent() bool { return c.absent }
@@ -84,11 +104,11 @@ type Store interface {
 	// List reads every key that starts with prefix, at one revision, with linearizable consistency.
 	List(ctx context.Context, prefix string) (Snapshot, error)
 	// Put writes the key when the condition holds, bound to the lease unless that is zero, and
-	// returns the new version. Errors: ErrHeld, ErrConflict, ErrLost (the lease does not exist),
-	// ErrUnavailable (may have been applied).
+	// returns the new version. Errors: ErrHeld, ErrConflict, ErrFenced, ErrLost (the lease does not
+	// exist), ErrUnavailable (may have been applied).
 	Put(ctx context.Context, key, value string, cond Condition, lease LeaseID) (Version, error)
 	// Delete removes the key when the condition holds. Deleting an absent key without a version
-	// condition is not an error. Errors: ErrConflict, ErrUnavailable (may have been applied).
+	// condition is not an error. Errors: ErrConflict, ErrFenced, ErrUnavailable (may have been applied).
 	Delete(ctx context.Context, key string, cond Condition) error
 	// Watch delivers every change below prefix that happened after the revision, in order, until
 	// the context ends or the stream breaks; then the channel is closed. A closed channel says

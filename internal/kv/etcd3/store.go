@@ -141,16 +141,37 @@ func (s *Store) change(ctx context.Context, key string, cond kv.Condition, op cl
 		}
 		compare = append(compare, clientv3.Compare(clientv3.ModRevision(key), "=", int64(version)))
 	}
+	var otherwise []clientv3.Op
+	guard, guarded := cond.Guard()
+	if guarded {
+		if guard.Version <= 0 { // as above
+			return 0, kv.ErrFenced
+		}
+		compare = append(compare, clientv3.Compare(clientv3.ModRevision(guard.Key), "=", int64(guard.Version)))
+		otherwise = append(otherwise, clientv3.OpGet(guard.Key, clientv3.WithKeysOnly()))
+	}
 	got, err := write(ctx, s, func(ctx context.Context, e *endpoint) (*clientv3.TxnResponse, error) {
-		return e.client.Txn(ctx).If(compare...).Then(op).Commit()
+		return e.client.Txn(ctx).If(compare...).Then(op).Else(otherwise...).Commit()
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, s.translate(ctx, err)
+	case got.Succeeded:
+		return kv.Version(got.Header.Revision), nil
+	case guarded && !holds(guard, got.Responses):
+		return 0, kv.ErrFenced
 	}
-	if !got.Succeeded {
-		return 0, refusal
+	return 0, refusal
+}
+
+// holds reports whether the guard is as demanded in the answer of a transaction that did not take place.
+func holds(guard kv.Guard, answers []*pb.ResponseOp) bool {
+	for _, answer := range answers {
+		for _, p := range answer.GetResponseRange().GetKvs() {
+			return kv.Version(p.GetModRevision()) == guard.Version
+		}
 	}
-	return kv.Version(got.Header.Revision), nil
+	return false
 }
 
 // Grant implements kv.Store. etcd lets a lease live longer than asked, never shorter: two seconds at

@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"ForgottenConditionMatchesNothing", forgottenConditionMatchesNothing},
 		{"DeleteRemoves", deleteRemoves},
 		{"DeleteIfVersion", deleteIfVersion},
+		{"GuardedWritesEndWithTheGuard", guardedWritesEndWithTheGuard},
+		{"GuardEndsWithItsLease", guardEndsWithItsLease},
 		{"ConcurrentCreateHasOneWinner", concurrentCreateHasOneWinner},
 		{"ConcurrentSwapHasOneWinner", concurrentSwapHasOneWinner},
 		{"ListIsSortedAndStaysBelowThePrefix", listIsSortedAndStaysBelowThePrefix},

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -106,6 +107,59 @@ func deleteIfVersion(t *testing.T, c client) {
 	c.wantAbsent(t, "k")
 	wantError(t, c.Delete(limit(t), c.base+"k", kv.IfVersion(second)), kv.ErrConflict)
 	wantError(t, c.Delete(limit(t), c.base+"k", kv.IfAbsent()), kv.ErrConflict)
+}
+
+// guardedWritesEndWithTheGuard is what keeps a former leader from writing: each write says which leader key it was made under.
+func guardedWritesEndWithTheGuard(t *testing.T, c client) {
+	guard := kv.Guard{Key: c.base + "leader", Version: c.mustPut(t, "leader", "a", kv.IfAbsent(), 0)}
+	version := c.mustPut(t, "k", "first", kv.IfAbsent().While(guard), 0)
+	version = c.mustPut(t, "k", "second", kv.IfVersion(version).While(guard), 0)
+	c.mustPut(t, "other", "v", kv.Always().While(guard), 0)
+	for _, cond := range []kv.Condition{kv.IfAbsent(), kv.IfVersion(version + 1)} {
+		want := kv.ErrConflict
+		if cond.Absent() {
+			want = kv.ErrHeld
+		}
+		_, err := c.Put(limit(t), c.base+"k", "refused", cond.While(guard), 0)
+		wantError(t, err, want)
+	}
+
+	c.mustPut(t, "leader", "b", kv.Always(), 0)
+	c.wantFenced(t, version, guard)
+	c.wantFenced(t, version, kv.Guard{Key: guard.Key})
+	c.wantFenced(t, version, kv.Guard{Key: c.base + "nobody", Version: guard.Version})
+	c.wantPair(t, kv.Pair{Key: "k", Value: "second", Version: version})
+	c.wantAbsent(t, "new")
+}
+
+// wantFenced tries all writes under a guard that does not hold; k is there with the version, new is not.
+func (c client) wantFenced(t *testing.T, version kv.Version, guard kv.Guard) {
+	t.Helper()
+	for _, cond := range []kv.Condition{kv.IfVersion(version), kv.IfVersion(version + 1), kv.IfAbsent(), kv.Always()} {
+		_, err := c.Put(limit(t), c.base+"k", "late", cond.While(guard), 0)
+		wantError(t, err, kv.ErrFenced)
+		if !cond.Absent() {
+			wantError(t, c.Delete(limit(t), c.base+"k", cond.While(guard)), kv.ErrFenced)
+		}
+	}
+	_, err := c.Put(limit(t), c.base+"new", "late", kv.IfAbsent().While(guard), 0)
+	wantError(t, err, kv.ErrFenced)
+}
+
+func guardEndsWithItsLease(t *testing.T, c client) {
+	lease, err := c.Grant(limit(t), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := kv.Guard{Key: c.base + "leader", Version: c.mustPut(t, "leader", "a", kv.IfAbsent(), lease)}
+	version := c.mustPut(t, "k", "v", kv.IfAbsent().While(guard), 0)
+	if err := c.Revoke(limit(t), lease); err != nil {
+		t.Fatal(err)
+	}
+	c.wantFenced(t, version, guard)
+	c.mustPut(t, "leader", "a", kv.IfAbsent(), 0)
+	c.wantFenced(t, version, guard)
+	c.wantPair(t, kv.Pair{Key: "k", Value: "v", Version: version})
 }
 
 func concurrentCreateHasOneWinner(t *testing.T, c client) {

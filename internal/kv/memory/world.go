@@ -82,6 +82,9 @@ func (w *world) list(prefix string) kv.Snapshot {
 func (w *world) put(key, value string, cond kv.Condition, id kv.LeaseID) (kv.Version, error) {
 	w.enter()
 	defer w.mu.Unlock()
+	if err := w.guarded(cond); err != nil {
+		return 0, err
+	}
 	if err := w.check(key, cond); err != nil {
 		return 0, err
 	}
@@ -100,11 +103,26 @@ func (w *world) remove(key string, cond kv.Condition) error {
 	if cond.Absent() {
 		return kv.ErrConflict
 	}
+	if err := w.guarded(cond); err != nil {
+		return err
+	}
 	if err := w.check(key, cond); err != nil {
 		return err
 	}
 	if _, ok := w.pairs[key]; ok {
 		w.drop(key)
+	}
+	return nil
+}
+
+// guarded says whether the guard of the condition holds, if it has one.
+func (w *world) guarded(cond kv.Condition) error {
+	guard, demanded := cond.Guard()
+	if !demanded {
+		return nil
+	}
+	if pair, exists := w.pairs[guard.Key]; !exists || pair.Version != guard.Version {
+		return kv.ErrFenced
 	}
 	return nil
 }

@@ -113,6 +113,18 @@ func (c *Campaign) Left() time.Duration {
 	return time.Until(t.end())
 }
 
+// Fence is what holds exactly as long as nobody else can have begun a term after the one of now: the key, as this process
+// wrote it. It never holds when this process does not lead. Whoever writes for the leader asks once for each term and makes
+// every write depend on it.
+func (c *Campaign) Fence() kv.Guard {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.term == nil {
+		return kv.Guard{Key: c.cfg.Key}
+	}
+	return kv.Guard{Key: c.cfg.Key, Version: c.term.version}
+}
+
 // Changed is closed when somebody else leads than when it was asked for.
 func (c *Campaign) Changed() <-chan struct{} {
 	c.mu.Lock()

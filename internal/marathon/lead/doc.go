@@ -11,8 +11,8 @@
 //   - The key is only ever written where there is none, and deleted in the version that was written (rule S8). A write whose
 //     answer was lost is read again: whoever finds its own name and lease there leads.
 //   - The key is given up only after the work of the term has returned: its last writes come before the first of the next.
-//   - A process that was frozen past its deadline may still have a request on the way. The store's versions catch that, not
-//     this package: every document is written on the condition that it is the one that was read.
+//   - A process that was frozen past its deadline may still have a request on the way. The store refuses it: each write
+//     depends on [Campaign.Fence], the key in the version of its term.
 //
 // Followers watch the key: after an orderly end the next term begins at once, after a crash when the lease ends.
 package lead

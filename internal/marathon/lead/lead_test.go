@@ -81,7 +81,10 @@ func (r *runner) leave() {
 	<-r.ended //nolint:errcheck // what it ended with is seen by whoever leads next
 }
 
-func (f *field) end(runners ...*runner) {
+func (f *field) end(runners ...*runner) { f.endWithin(0, runners...) }
+
+// endWithin ends them and gives the key some time to go: of one whose last answer gets lost it ends with its lease.
+func (f *field) endWithin(d time.Duration, runners ...*runner) {
 	for _, r := range runners {
 		r.store.Reconnect()
 		r.stop()
@@ -89,6 +92,7 @@ func (f *field) end(runners ...*runner) {
 			f.t.Errorf("%s ended with %v", r.name, err)
 		}
 	}
+	time.Sleep(d)
 	if _, there, err := f.world.Get(f.t.Context(), key); there || err != nil {
 		f.t.Errorf("the key is left behind (%v)", err)
 	}
@@ -291,7 +295,29 @@ func TestNeverTwoTerms(t *testing.T) {
 			if f.actor() == "[]" {
 				t.Errorf("seed %d: nobody leads", seed)
 			}
-			f.end(runners...)
+			f.endWithin(2*ttl, runners...)
 		})
 	}
+}
+
+// The fence of a term is the key in the version that was written for it; whoever does not lead has one that never holds.
+func TestFence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newField(t)
+		a := f.start("a")
+		f.wants("[a]")
+		b := f.start("b")
+		time.Sleep(time.Minute) // renewals
+		pair, there, err := f.world.Get(t.Context(), key)
+		if err != nil || !there {
+			t.Fatalf("the key: %v %v", there, err)
+		}
+		if got, want := a.Fence(), (kv.Guard{Key: key, Version: pair.Version}); got != want {
+			t.Errorf("the leader's is %v, want %v", got, want)
+		}
+		if got := b.Fence(); got != (kv.Guard{Key: key}) {
+			t.Errorf("that of one who does not lead is %v", got)
+		}
+		f.end(b, a)
+	})
 }

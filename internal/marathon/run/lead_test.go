@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/kv/memory"
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
@@ -190,3 +191,5 @@ func TestAFrozenSchedulerDoesNothingWhenItGoesOn(t *testing.T) {
 type until struct{ end time.Time }
 
 func (u until) Left() time.Duration { return time.Until(u.end) }
+
+func (until) Fence() kv.Guard { return kv.Guard{} }

@@ -107,6 +107,7 @@ func (s *Scheduler) Lead(ctx context.Context, term Term, d driver.Driver) error 
 	defer s.hub.close()
 	defer s.feed.close()
 	background, cancel := context.WithCancelCause(ctx)
+	s.store.Fence(term.Fence())
 	l := newLoop(background, s, term, d)
 	defer l.work.Wait()
 	defer cancel(errEnded)

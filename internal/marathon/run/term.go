@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 )
@@ -14,12 +15,16 @@ import (
 type Term interface {
 	// Left is how long it goes on for certain. Nothing is stored or asked of the driver once that is zero or less.
 	Left() time.Duration
+	// Fence is what every write to the store depends on: it does not hold any more once another term may have begun.
+	// The zero guard is that of a term nobody else can follow.
+	Fence() kv.Guard
 }
 
 // forever is the term of a scheduler that has no others beside it.
 type forever struct{}
 
 func (forever) Left() time.Duration { return longest }
+func (forever) Fence() kv.Guard     { return kv.Guard{} }
 
 var errTermOver = errors.New("this scheduler does not lead any more")
 

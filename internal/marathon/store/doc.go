@@ -18,7 +18,9 @@
 // Documents from 64 KiB on are compressed: etcd takes no value beyond 1.5 MiB. A schema older than the program's is brought to
 // it by the first Load; see migrate.
 //
-// Every write compares the version it was made from, so a second writer is noticed at its first write, not later.
+// Every write compares the version it was made from, so a second writer is noticed at its first write, not later. Under a
+// [Store.Fence] it compares the leader's key as well, so a former leader's last request, on its way for however long, comes to
+// nothing.
 //
 // A store that looks empty or older than it was must not lead to anybody's death: documents without a header are
 // [ErrDamaged], a newer schema is [ErrSchema], a revision before one that was seen is [ErrOlder]. The errors of kv pass

@@ -21,7 +21,7 @@ var (
 
 // Store reads and writes the state. It belongs to one goroutine.
 type Store struct {
-	kv       kv.Store
+	kv       *guarded
 	prefix   string
 	versions map[string]kv.Version // of the documents as they were last read or written
 	seen     kv.Version            // the highest revision that was read
@@ -29,7 +29,9 @@ type Store struct {
 }
 
 // New makes a store whose keys begin with prefix, "/pgbaton/scheduler/" for example. Load comes before any write.
-func New(store kv.Store, prefix string) *Store { return &Store{kv: store, prefix: prefix} }
+func New(store kv.Store, prefix string) *Store {
+	return &Store{kv: &guarded{Store: store}, prefix: prefix}
+}
 
 // Load reads everything at one revision.
 func (s *Store) Load(ctx context.Context) (State, error) {

@@ -203,3 +203,39 @@ func TestDocumentsAreReadable(t *testing.T) {
 		t.Errorf("the document is %s", pair.Value)
 	}
 }
+
+// TestFence says: what a former leader still has on the way comes to nothing: neither a document that is there nor a new one,
+// nor an end of one. Without the fence the new one would be taken.
+func TestFence(t *testing.T) {
+	db := memory.New()
+	defer func() { _ = db.Close() }()
+	elect := func() kv.Guard {
+		version, err := db.Put(t.Context(), "/leader", "", kv.Always(), 0)
+		check(t, err)
+		return kv.Guard{Key: "/leader", Version: version}
+	}
+	former, next := store.New(db, prefix), store.New(db, prefix)
+	former.Fence(elect())
+	load(t, former)
+	check(t, former.SaveFramework(t.Context(), "f"))
+	check(t, former.SaveInstances(t.Context(), deploy.Instance{ID: "i1"}))
+
+	next.Fence(elect())
+	load(t, next)
+	late := map[string]func() error{
+		"a new document":    func() error { return former.SaveInstances(t.Context(), deploy.Instance{ID: "i2"}) },
+		"the same again":    func() error { return former.SaveInstances(t.Context(), deploy.Instance{ID: "i1"}) },
+		"an end":            func() error { return former.DeleteInstance(t.Context(), "i1") },
+		"a host's draining": func() error { return former.SaveDraining(t.Context(), "node1", "cause") },
+	}
+	for name, write := range late {
+		load(t, former)
+		if err := write(); !errors.Is(err, kv.ErrFenced) {
+			t.Errorf("%s: got %v, want ErrFenced", name, err)
+		}
+	}
+	if state := load(t, next); len(state.Instances) != 1 || len(state.Draining) != 0 {
+		t.Errorf("the store holds %+v", state)
+	}
+	check(t, next.SaveInstances(t.Context(), deploy.Instance{ID: "i2"}))
+}

@@ -72,13 +72,13 @@ func mutants() []mutant {
 			}}
 		}},
 		{name: "deaf", about: "that nobody takes a connection is not noticed: it looks as if each task ended its own", deaf: true},
-		{name: "endless-term", about: "a scheduler does not notice that another one leads", term: func(run.Term) run.Term { return endless{} }},
+		{name: "endless-term", about: "a scheduler does not notice that another one leads", term: func(t run.Term) run.Term { return endless{t} }},
 		{name: "no-switchover", about: "a switchover counts as made without being so", members: func(_ *world, m run.Members) run.Members { return deafMembers{m} }},
 	}
 }
 
 // endless is a term that is never over.
-type endless struct{}
+type endless struct{ run.Term }
 
 // Left implements run.Term.
 func (endless) Left() time.Duration { return time.Hour }

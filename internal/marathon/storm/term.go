@@ -26,6 +26,7 @@ type life struct {
 	sched  *run.Scheduler
 	cancel context.CancelFunc
 	ended  chan error
+	fence  kv.Guard // the leader's key as it wrote it
 
 	mu   sync.Mutex
 	fuse int           // it freezes after so many beginnings and ends of calls, 0 for not
@@ -42,6 +43,9 @@ func (l *life) Left() time.Duration {
 	}
 	return time.Until(l.end)
 }
+
+// Fence implements run.Term.
+func (l *life) Fence() kv.Guard { return l.fence }
 
 // arm lets it freeze in the middle of something, after n beginnings and ends of calls.
 func (l *life) arm(n int) {

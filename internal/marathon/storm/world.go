@@ -153,7 +153,7 @@ func (w *world) behaviour(driver.Spec, simulated.Files) simulated.Behaviour {
 
 // start begins the life of a scheduler.
 func (w *world) start() {
-	l := &life{db: w.root.Client(), conn: w.below.open(), ended: make(chan error, 1)}
+	l := &life{db: w.root.Client(), conn: w.below.open(), ended: make(chan error, 1), fence: w.elected()}
 	look := &watched{port: ownPort{l.conn, w, l}, world: w}
 	var d driver.Driver = look
 	var db kv.Store = ownStore{l.db, w, l}
@@ -180,6 +180,18 @@ func (w *world) start() {
 	w.tellEvents(ctx, l.sched)
 	go func() { l.ended <- l.sched.Lead(ctx, term, d) }()
 	w.pass(0)
+}
+
+// leaderKey is written by each scheduler that begins to lead.
+const leaderKey = "/storm.leader"
+
+// elected is what the next scheduler's writes depend on.
+func (w *world) elected() kv.Guard {
+	version, err := w.root.Put(w.t.Context(), leaderKey, "", kv.Always(), 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return kv.Guard{Key: leaderKey, Version: version}
 }
 
 // crash ends the life of the scheduler that leads as kill -9 does: nothing it was about to do happens any more.
