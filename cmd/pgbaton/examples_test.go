@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,5 +43,34 @@ func TestSchedulersOfTheExamples(t *testing.T) {
 		if err != nil || p.mesos.Find == nil || p.mesos.Role != "database" || p.mesos.Secret.Reveal() != "hush" {
 			t.Errorf("%s: %v", command, err)
 		}
+	}
+}
+
+// The proxy of the example finds its cluster and its ports in what Marathon and Mesos give it.
+func TestProxyOfTheExamples(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "mesos", "haproxy.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var definition struct {
+		Env             map[string]string
+		PortDefinitions []struct {
+			Name string
+			Port int
+		}
+	}
+	if err := json.Unmarshal(text, &definition); err != nil {
+		t.Fatal(err)
+	}
+	env := definition.Env
+	for _, p := range definition.PortDefinitions {
+		env["PORT_"+strings.ToUpper(p.Name)] = strconv.Itoa(p.Port)
+	}
+	p, err := proxyOptions{user: "nobody"}.plan(config.Source{Env: env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.cluster.Scope != "main" || p.health.Port() != 31502 || p.haproxy.Services[0].Bind.Port() != 31500 || p.haproxy.Services[1].Bind.Port() != 31501 {
+		t.Errorf("it would run %+v", p)
 	}
 }

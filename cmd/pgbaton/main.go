@@ -71,7 +71,7 @@ Begin with:  pgbaton up        everything on this machine
 	}
 	root.SetVersionTemplate("pgbaton {{.Version}} (compatible with Patroni " + agent.Version + ")\n")
 	root.AddGroup(&cobra.Group{ID: "programs", Title: "Programs:"}, &cobra.Group{ID: "scheduler", Title: "Apps, hosts and volumes of the scheduler:"}, &cobra.Group{ID: ctl.Group, Title: "Operator commands, as those of patronictl:"})
-	programs := []*cobra.Command{upCommand(), agentCommand(), schedulerCommand(), etcdCommand(), guardCommand()}
+	programs := []*cobra.Command{upCommand(), agentCommand(), schedulerCommand(), proxyCommand(), etcdCommand(), guardCommand()}
 	for _, c := range append(programs, configureCommands()...) {
 		c.GroupID = "programs"
 		root.AddCommand(c)

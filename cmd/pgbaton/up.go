@@ -240,9 +240,17 @@ func (p *platform) lookAround(ctx context.Context) error {
 }
 
 func credential(name string) (*syscall.Credential, error) {
+	if _, err := user.Lookup(name); err != nil {
+		return nil, fmt.Errorf("servers do not run as root, and there is no user %s to run them as: install postgresql, or run pgbaton as an ordinary user", name)
+	}
+	return userCredential(name)
+}
+
+// userCredential is who a program runs as that root starts for a user.
+func userCredential(name string) (*syscall.Credential, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return nil, fmt.Errorf("servers do not run as root, and there is no user %s to run them as: install postgresql, or run pgbaton as an ordinary user", name)
+		return nil, fmt.Errorf("look up user %s: %w", name, err)
 	}
 	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
 	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)

@@ -2,13 +2,11 @@ package mesos_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
-	"github.com/pgbaton/pgbaton/internal/peer"
 )
 
 // Every definition beside this file is one that the scheduler takes as it stands, and they can all run together.
@@ -44,24 +42,5 @@ func TestDefinitions(t *testing.T) {
 	}
 	if err := app.ValidateTogether(all); err != nil {
 		t.Error(err)
-	}
-}
-
-// HAProxy takes the configuration.
-func TestProxy(t *testing.T) {
-	program, err := exec.LookPath("haproxy")
-	if err != nil {
-		peer.Missing(t, "no haproxy")
-	}
-	text, err := os.ReadFile("haproxy.cfg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(strings.NewReplacer("node1:", "127.0.0.1:", "node2:", "127.0.0.2:", "node3:", "127.0.0.3:").Replace(string(text))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.CommandContext(t.Context(), program, "-c", "-f", file).CombinedOutput(); err != nil || strings.Contains(string(out), "WARNING") {
-		t.Errorf("%v\n%s", err, out)
 	}
 }
