@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -28,8 +29,11 @@ func (p *schedulerPlan) checkMesos(ctx context.Context, out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write the findings: %w", err)
 	}
-	if wrong > 0 {
-		return fmt.Errorf("%d things would not work on this cluster", wrong)
+	switch wrong {
+	case 0:
+		return nil
+	case 1:
+		return errors.New("1 thing would not work on this cluster")
 	}
-	return nil
+	return fmt.Errorf("%d things would not work on this cluster", wrong)
 }

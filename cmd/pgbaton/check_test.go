@@ -19,7 +19,7 @@ func TestCheckOfMesos(t *testing.T) {
 	}
 	var out strings.Builder
 	err = p.checkMesos(t.Context(), &out)
-	if err == nil || !strings.Contains(err.Error(), "2 things would not work") {
+	if err == nil || !strings.Contains(err.Error(), "1 thing would not work") {
 		t.Errorf("got %v", err)
 	}
 	for _, want := range []string{"wrong  agents ", "none is active", "Mesos 1.11.0", "ok "} {

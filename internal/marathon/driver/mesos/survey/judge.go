@@ -49,10 +49,15 @@ const (
 
 // Judge says what the cluster is good for, what would not work first.
 func (c Cluster) Judge(w Wanted) []Finding {
-	list := slices.Concat(c.master(), c.login(w), c.role(w), c.together(), c.machines(w))
+	list := slices.Concat(c.master(), c.login(w), c.role(w), c.together(w), c.machines(w))
 	for _, hidden := range c.Hidden {
-		list = append(list, Finding{Risky, "master", "would not tell " + hidden})
+		list = append(list, Finding{Risky, "master", "would not tell " + hidden + ": what follows from that is not known (ACLs of the principal)"})
 	}
+	return Sorted(list)
+}
+
+// Sorted is the findings with what would not work first.
+func Sorted(list []Finding) []Finding {
 	order := []Level{Wrong, Risky, Fine}
 	slices.SortStableFunc(list, func(a, b Finding) int { return slices.Index(order, a.Level) - slices.Index(order, b.Level) })
 	return list
@@ -83,11 +88,11 @@ func aged(who, version string) Finding {
 	b, err2 := strconv.Atoi(minor)
 	switch {
 	case err1 != nil || err2 != nil:
-		return Finding{Risky, who, "its version is not known"}
+		return Finding{Risky, who, "does not say its version: Mesos 1.4 is the oldest that could work, and 1.9 the first that drains agents"}
 	case a < 1 || a == 1 && b < 4:
-		return Finding{Wrong, who, "Mesos " + version + " knows no refined reservations: 1.4 is the oldest that could work"}
+		return Finding{Wrong, who, "Mesos " + version + " knows no refined reservations: upgrade it, 1.4 is the oldest that could work"}
 	case a == 1 && b < 9:
-		return Finding{Risky, who, "Mesos " + version + " cannot drain agents: 1.9 can"}
+		return Finding{Risky, who, "Mesos " + version + " cannot drain agents: before maintenance scale by hand, or upgrade to 1.9"}
 	}
 	return Finding{Fine, who, "Mesos " + version}
 }
@@ -100,7 +105,7 @@ func (c Cluster) patience() []Finding {
 		return nil
 	}
 	away := each * time.Duration(times)
-	f := Finding{Fine, "agent pings", "an agent is out of reach after " + away.String()}
+	f := Finding{Fine, "agent pings", "an agent is out of reach after " + short(away)}
 	if away < leastAway {
 		f = Finding{Risky, f.What, f.Found + ": a hiccup of the network is enough (--agent_ping_timeout, --max_agent_ping_timeouts)"}
 	}
@@ -130,6 +135,17 @@ func duration(text string) (time.Duration, bool) {
 	return 0, false
 }
 
+// short is a duration without the parts that say nothing: 1m, not 1m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	for _, empty := range []string{"m0s", "h0m"} {
+		if whole, ok := strings.CutSuffix(text, empty); ok {
+			text = whole + empty[:1]
+		}
+	}
+	return text
+}
+
 func (c Cluster) login(w Wanted) []Finding {
 	if c.Flags == nil {
 		return nil
@@ -157,7 +173,7 @@ func (c Cluster) role(w Wanted) []Finding {
 	limit, ok := c.Limits[w.Role]
 	for _, name := range []string{"cpus", "mem", "disk"} {
 		if most, set := limit[name]; set && most.Milli == 0 {
-			return []Finding{{Wrong, "quota", "role " + w.Role + " may use no " + name}}
+			return []Finding{{Wrong, "quota", "role " + w.Role + " may use no " + name + ": raise its quota"}}
 		}
 	}
 	kept := slices.ContainsFunc(c.Agents, func(a Agent) bool {
@@ -171,7 +187,7 @@ func (c Cluster) role(w Wanted) []Finding {
 	case c.Limits == nil:
 		return nil
 	}
-	return []Finding{{Risky, "role", "for " + w.Role + " nothing is reserved and there is no quota: other frameworks may take all there is"}}
+	return []Finding{{Risky, "role", "for " + w.Role + " nothing is reserved and there is no quota: other frameworks may take all there is (set a quota)"}}
 }
 
 func keptFor(r wire.Resource, role string) bool {
@@ -180,134 +196,57 @@ func keptFor(r wire.Resource, role string) bool {
 }
 
 // together judges what only all agents make up.
-func (c Cluster) together() []Finding {
+func (c Cluster) together(w Wanted) []Finding {
 	seen, twice := map[string]bool{}, ""
 	active, placed := 0, false
+	var disk room
 	for _, a := range c.Agents {
 		if seen[a.Info.Hostname] {
 			twice = a.Info.Hostname
 		}
 		seen[a.Info.Hostname] = true
-		if a.Active && !a.Deactivated {
-			active++
-		}
 		placed = placed || len(a.Info.Attributes) > 0 || a.Info.Domain != nil
+		if a.starts() {
+			active++
+			disk = disk.largest(a.room(w.Role))
+		}
 	}
-	var list []Finding
-	switch {
-	case active == 0:
-		list = append(list, Finding{Wrong, "agents", "none is active"})
-	case active < members:
-		list = append(list, Finding{Risky, "agents", fmt.Sprintf("%d active: %d keep a database through the loss of one", active, members)})
-	default:
-		list = append(list, Finding{Fine, "agents", fmt.Sprintf("%d active", active)})
-	}
+	list := []Finding{count(active)}
 	if twice != "" {
 		list = append(list, Finding{Wrong, "agents", "two call themselves " + twice + ": constraints take them for one host (--hostname)"})
+	}
+	if n := len(c.Recovered); n > 0 {
+		var names []string
+		for _, r := range c.Recovered {
+			names = append(names, r.Hostname)
+		}
+		list = append(list, Finding{Risky, "agents", fmt.Sprintf("%d have not come back since this master leads: %s", n, few(names))})
 	}
 	if !placed && active > 0 {
 		list = append(list, Finding{Risky, "constraints", "no agent has attributes or a domain: members are kept apart by host only (--attributes, --domain)"})
 	}
-	return list
-}
-
-func (c Cluster) machines(w Wanted) []Finding {
-	var list []Finding
-	roomy := 0
-	for _, a := range c.Agents {
-		if !a.Active || a.Deactivated {
-			list = append(list, Finding{Risky, "agent " + a.Info.Hostname, "is away or drained: nothing is started there"})
-			continue
-		}
-		found := a.judge(w, c.Flags)
-		if a.disk(w.Role) >= leastDisk {
-			roomy++
-		}
-		list = append(list, found...)
-	}
-	if roomy == 0 {
-		list = append(list, Finding{Wrong, "disk", fmt.Sprintf("no agent has %d MiB of it for a volume", leastDisk)})
+	if active > 0 {
+		list = append(list, disk.judge()...)
 	}
 	return list
 }
 
-// disk is what volumes could be made of, in MiB, used or not.
-func (a Agent) disk(role string) float64 {
-	sum := 0.0
-	for _, r := range a.Total {
-		if r.Name == "disk" && r.Scalar != nil && (len(r.Reservations) == 0 || keptFor(r, role)) {
-			sum += r.Scalar.Float()
-		}
+// count judges how many agents there are.
+func count(active int) Finding {
+	switch {
+	case active == 0:
+		return Finding{Wrong, "agents", "none is active: start one, or end its drain"}
+	case active < members:
+		return Finding{Risky, "agents", fmt.Sprintf("%d active: a database outlives the loss of one where there are %d", active, members)}
 	}
-	return sum
+	return Finding{Fine, "agents", fmt.Sprintf("%d active", active)}
 }
 
-func (a Agent) can(what string) bool {
-	return slices.ContainsFunc(a.Capabilities, func(c wire.Capability) bool { return c.Type == what })
-}
-
-func (a Agent) judge(w Wanted, master map[string]string) []Finding {
-	who := "agent " + a.Info.Hostname
-	var list []Finding
-	add := func(l Level, found string) { list = append(list, Finding{l, who, found}) }
-	if f := aged(who, a.Version); f.Level != Fine {
-		list = append(list, f)
+// few is names for a line: the first of them, and how many more.
+func few(names []string) string {
+	const most = 5
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 	}
-	if !a.Info.Checkpoint {
-		add(Wrong, "does not checkpoint: a restart of it would end its tasks, so it is offered to no framework that wants that")
-	}
-	if !a.can("RESERVATION_REFINEMENT") {
-		add(Wrong, "knows no refined reservations, so no volume could be made there")
-	}
-	if !a.can("AGENT_OPERATION_FEEDBACK") {
-		add(Risky, "does not tell how operations end: volumes are known by later offers only")
-	}
-	ports, gpus := "", false
-	for _, r := range a.Total {
-		if r.Name == "ports" && r.Ranges != nil {
-			ports = spans(ports, *r.Ranges)
-		}
-		gpus = gpus || r.Name == "gpus" && r.Scalar != nil && r.Scalar.Milli > 0
-	}
-	if ports == "" {
-		add(Wrong, "offers no ports")
-	}
-	if gpus && !w.GPUs && master["filter_gpu_resources"] != "false" {
-		add(Risky, "has GPUs, and is offered only with --gpus")
-	}
-	list = append(list, a.own(who)...)
-	if len(list) == 0 || !slices.ContainsFunc(list, func(f Finding) bool { return f.Level == Wrong }) {
-		add(Fine, fmt.Sprintf("%g MiB of disk for %s, ports %s: a hostPort outside of them is never given", a.disk(w.Role), w.Role, ports))
-	}
-	return list
-}
-
-func spans(before string, r wire.Ranges) string {
-	var list []string
-	if before != "" {
-		list = []string{before}
-	}
-	for _, x := range r.Range {
-		list = append(list, fmt.Sprintf("%d-%d", x.Begin, x.End))
-	}
-	return strings.Join(list, ", ")
-}
-
-// own judges what only the agent itself tells.
-func (a Agent) own(who string) []Finding {
-	if a.Flags == nil {
-		return []Finding{{Risky, who, "did not tell its flags, so whether it runs containers of Docker is not known: " + a.Silent}}
-	}
-	var list []Finding
-	docker := slices.Contains(strings.Split(a.Flags["containerizers"], ","), "docker")
-	if !docker {
-		list = append(list, Finding{Wrong, who, "runs no containers of Docker (--containerizers=docker,mesos): only tasks without an image, or of type MESOS"})
-	}
-	if wait, ok := duration(a.Flags["executor_registration_timeout"]); docker && ok && wait < leastPull {
-		list = append(list, Finding{Risky, who, "gives an image " + wait.String() + " to come: pull it beforehand, or raise --executor_registration_timeout"})
-	}
-	if a.Flags["recover"] == "cleanup" {
-		list = append(list, Finding{Wrong, who, "ends its tasks when it is started again (--recover=cleanup)"})
-	}
-	return list
+	return strings.Join(names, ", ")
 }

@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
@@ -26,7 +28,14 @@ const (
 	longest = 256 << 20
 	// redirects is how often a master may name another one.
 	redirects = 5
+	// abreast is how many agents are asked at once.
+	abreast = 8
+	// altogether is how long all agents may take: on a cluster of which half is cut off each of those would take all it may.
+	altogether = time.Minute
 )
+
+// errAltogether is why agents were not asked.
+var errAltogether = fmt.Errorf("all agents together took longer than %s", altogether)
 
 // Config says which Mesos and as whom. Masters or Find is required.
 type Config struct {
@@ -35,6 +44,8 @@ type Config struct {
 	TLS       *tls.Config                               // nil: plain HTTP
 	Principal string
 	Secret    secret.Text
+	// Tell hears of progress: what is being asked. It is called by one goroutine at a time, and must not wait; nil: nobody does.
+	Tell func(what string)
 }
 
 // Cluster is what was seen.
@@ -45,6 +56,8 @@ type Cluster struct {
 	Flags   map[string]string
 	Limits  map[string]Limit // of roles with a quota
 	Agents  []Agent
+	// Recovered are agents the master knows of from the one before it, and has not heard of yet.
+	Recovered []Registered
 	// Hidden is what could not be asked and why: "flags: 403 Forbidden".
 	Hidden []string
 }
@@ -52,19 +65,24 @@ type Cluster struct {
 // Limit is the most a role may use, by the name of the resource.
 type Limit map[string]wire.Scalar
 
+// Registered is what an agent has said of itself.
+type Registered struct {
+	ID         wire.ID          `json:"id"`
+	Hostname   string           `json:"hostname"`
+	Attributes []wire.Attribute `json:"attributes"`
+	Domain     *wire.Domain     `json:"domain"`
+	Checkpoint bool             `json:"checkpoint"`
+}
+
 // Agent is one machine.
 type Agent struct {
-	Info struct {
-		Hostname   string           `json:"hostname"`
-		Attributes []wire.Attribute `json:"attributes"`
-		Domain     *wire.Domain     `json:"domain"`
-		Checkpoint bool             `json:"checkpoint"`
-	} `json:"agent_info"`
+	Info         Registered        `json:"agent_info"`
 	Active       bool              `json:"active"`
 	Deactivated  bool              `json:"deactivated"`
 	Version      string            `json:"version"`
 	PID          string            `json:"pid"`
 	Total        []wire.Resource   `json:"total_resources"`
+	Used         []wire.Resource   `json:"allocated_resources"` // by tasks; what is offered to somebody is not
 	Capabilities []wire.Capability `json:"capabilities"`
 
 	Flags  map[string]string `json:"-"` // nil: the agent did not tell
@@ -76,7 +94,6 @@ type look struct {
 	cfg    Config
 	client *http.Client
 	master string
-	date   time.Duration
 }
 
 // answer is what the calls used here are answered with.
@@ -90,7 +107,8 @@ type answer struct {
 		Flags []struct{ Name, Value string } `json:"flags"`
 	} `json:"get_flags"`
 	Agents struct {
-		Agents []Agent `json:"agents"`
+		Agents    []Agent      `json:"agents"`
+		Recovered []Registered `json:"recovered_agents"`
 	} `json:"get_agents"`
 	Quota struct {
 		Status struct {
@@ -100,21 +118,29 @@ type answer struct {
 			} `json:"configs"`
 		} `json:"status"`
 	} `json:"get_quota"`
+
+	skew time.Duration // of the clock of who answered
 }
 
-// Look asks the cluster. The error says that no master answers, or none that would tell of its agents.
+// Look asks the cluster: the master, then the agents, some of them at once and a minute at most. The error says that no master
+// answers, or none that would tell of its agents.
 func Look(ctx context.Context, cfg Config) (Cluster, error) {
 	transport := &http.Transport{TLSClientConfig: cfg.TLS}
 	defer transport.CloseIdleConnections()
 	l := look{cfg: cfg, client: &http.Client{
 		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	if l.cfg.Tell == nil {
+		l.cfg.Tell = func(string) {}
+	}
+	l.cfg.Tell("the masters")
 	var c Cluster
 	agents, err := l.leading(ctx)
 	if err != nil {
 		return c, err
 	}
-	c.Master, c.Agents, c.Skew = l.master, agents.Agents.Agents, l.date
+	slices.SortFunc(agents.Agents.Agents, func(a, b Agent) int { return strings.Compare(a.Info.Hostname, b.Info.Hostname) })
+	c.Master, c.Agents, c.Recovered, c.Skew = l.master, agents.Agents.Agents, agents.Agents.Recovered, agents.skew
 	if a, err := l.ask(ctx, "GET_VERSION"); err == nil {
 		c.Version = a.Version.Info.Version
 	} else {
@@ -133,10 +159,38 @@ func Look(ctx context.Context, cfg Config) (Cluster, error) {
 	} else {
 		c.Hidden = append(c.Hidden, "its quotas: "+err.Error())
 	}
-	for i := range c.Agents {
-		l.agent(ctx, &c.Agents[i])
+	l.agents(ctx, c.Agents)
+	return c, context.Cause(ctx)
+}
+
+// agents asks them for what only they know, some at once.
+func (l *look) agents(ctx context.Context, all []Agent) {
+	ctx, cancel := context.WithTimeoutCause(ctx, altogether, errAltogether)
+	defer cancel()
+	next := make(chan *Agent)
+	var mu sync.Mutex
+	asked := 0
+	tell := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		l.cfg.Tell(fmt.Sprintf("the agents: %d of %d have answered", asked, len(all)))
+		asked++
 	}
-	return c, nil
+	tell()
+	var work sync.WaitGroup
+	for range min(abreast, len(all)) {
+		work.Go(func() {
+			for a := range next {
+				l.agent(ctx, a)
+				tell()
+			}
+		})
+	}
+	for i := range all {
+		next <- &all[i]
+	}
+	close(next)
+	work.Wait()
 }
 
 func (a answer) flags() map[string]string {
@@ -189,14 +243,28 @@ func (l *look) agent(ctx context.Context, a *Agent) {
 		a.Silent = "its address is not known"
 		return
 	}
-	date := l.date
 	got, elsewhere, err := l.post(ctx, address, "GET_FLAGS")
-	l.date = date
-	if err != nil || elsewhere != "" {
-		a.Silent = fmt.Sprint(errors.Join(err))
-		return
+	switch {
+	case errors.Is(context.Cause(ctx), errAltogether) && err != nil:
+		a.Silent = errAltogether.Error()
+	case err != nil:
+		a.Silent = reason(err)
+	case elsewhere != "":
+		a.Silent = "it sends us to " + elsewhere
+	default:
+		a.Flags = got.flags()
 	}
-	a.Flags = got.flags()
+}
+
+// reason is an error without the address, which whoever hears of it knows.
+func reason(err error) string {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer within " + within.String()
+	}
+	return err.Error()
 }
 
 func (l *look) post(ctx context.Context, address, call string) (a answer, elsewhere string, err error) {
@@ -231,7 +299,7 @@ func (l *look) post(ctx context.Context, address, call string) (a answer, elsewh
 		return a, "", errors.New(resp.Status)
 	}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		l.date = time.Until(date)
+		a.skew = time.Until(date)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, longest)).Decode(&a); err != nil {
 		return a, "", fmt.Errorf("read its answer: %w", err)

@@ -78,7 +78,7 @@ func TestARealCluster(t *testing.T) {
 	has(t, text,
 		"ok master M: Mesos 1.12.0", "risk masters: there is one", "ok agent pings: an agent is out of reach after 1m15s",
 		"risk login: the masters ask frameworks for none", "ok quota: role web has one", "risk agents: 2 active",
-		"ok agent 127.0.0.1: 20000 MiB of disk for web, ports 31000-31999", "risk agent 127.0.0.1: did not tell its flags",
+		"ok agent 127.0.0.1: 20000 MiB for volumes, ports 31000-31999", "risk 2 agents: 127.0.0.1, 127.0.0.2: did not tell its flags",
 	)
 	if strings.Contains(text, "wrong ") {
 		t.Error(text)
@@ -101,9 +101,9 @@ func TestWhatWouldNotWork(t *testing.T) {
 		"old":              {replaced("1.12.0", "1.3.2"), wanted(), "wrong master M: Mesos 1.3.2"},
 		"impatient":        {replaced("15secs", "2secs"), wanted(), "risk agent pings: an agent is out of reach after 10s"},
 		"no agents":        {replaced(`"active":true`, `"active":false`), wanted(), "wrong agents: none is active"},
-		"no checkpoints":   {replaced(`"checkpoint":true`, `"checkpoint":false`), wanted(), "wrong agent 127.0.0.1: does not checkpoint"},
-		"no refinement":    {replaced("RESERVATION_REFINEMENT", "X"), wanted(), "wrong agent 127.0.0.2: knows no refined"},
-		"no ports":         {replaced(`"name":"ports"`, `"name":"doors"`), wanted(), "wrong agent 127.0.0.1: offers no ports"},
+		"no checkpoints":   {replaced(`"checkpoint":true`, `"checkpoint":false`), wanted(), "wrong 2 agents: 127.0.0.1, 127.0.0.2: does not checkpoint"},
+		"no refinement":    {replaced("RESERVATION_REFINEMENT", "X"), wanted(), "wrong 2 agents: 127.0.0.1, 127.0.0.2: knows no refined"},
+		"no ports":         {replaced(`"name":"ports"`, `"name":"doors"`), wanted(), "wrong 2 agents: 127.0.0.1, 127.0.0.2: offers no ports"},
 		"no disk":          {replaced(`"name":"disk"`, `"name":"tape"`), wanted(), "wrong disk"},
 		"one name":         {replaced(`"hostname":"127.0.0.2"`, `"hostname":"127.0.0.1"`), wanted(), "wrong agents: two call themselves 127.0.0.1"},
 		"nowhere":          {replaced(`"attributes"`, `"others"`), wanted(), "risk constraints"},
@@ -126,7 +126,7 @@ func TestAgentsAreAsked(t *testing.T) {
 	m := master(t, func(_, text string) string {
 		return strings.ReplaceAll(text, "slave(1)@127.0.0.1:1", "slave(1)@"+address(agent))
 	})
-	has(t, look(t, m, wanted()), "wrong agent 127.0.0.1: ends its tasks", "risk agent 127.0.0.1: gives an image 1m0s to come")
+	has(t, look(t, m, wanted()), "wrong 2 agents: 127.0.0.1, 127.0.0.2: ends its tasks", "risk 2 agents: 127.0.0.1, 127.0.0.2: gives an image 1m to come")
 }
 
 // A master that does not lead names the one that does, without a scheme and below its own path.
