@@ -6,5 +6,5 @@
 // asking: everything goes over HTTP, by the calls and events of package wire.
 //
 // Tasks are played: they start and end when the test says so. With [Config].Run they are processes of this machine, each in a
-// sandbox with its volumes.
+// sandbox with the files it has fetched and its volumes.
 package mesostest

@@ -156,7 +156,7 @@ func (m *Master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.subscribe(w, r, call)
 		return
 	}
-	if status, text = m.call(r.Header.Get("Mesos-Stream-Id"), call); lost {
+	if status, text = m.call(r.Header.Get("Mesos-Stream-Id"), call); lost { //nolint:contextcheck // an agent fetches, whatever becomes of the call
 		panic(http.ErrAbortHandler) // done, and nobody hears of it
 	}
 	plain(w, status, text)

@@ -78,12 +78,15 @@ func (m *Master) run(t *task) (process, error) {
 	return m.watch(t, cmd), nil
 }
 
-// furnish makes the sandbox of a task and the folders of its volumes.
+// furnish makes the sandbox of a task with the files it has fetched, and the folders of its volumes.
 func (m *Master) furnish(t *task, sandbox string) error {
 	if err := os.MkdirAll(sandbox, 0o755); err != nil {
 		return err
 	}
 	if err := m.cfg.Run.Own(sandbox); err != nil {
+		return err
+	}
+	if err := m.fetch(t, sandbox); err != nil {
 		return err
 	}
 	for _, r := range t.info.Resources {
