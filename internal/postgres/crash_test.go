@@ -145,6 +145,37 @@ func TestStalePidFileOfAReusedNumber(t *testing.T) {
 	}
 }
 
+// The process number in the lock of a socket that a killed server has left behind has come to be another process's, as it does
+// in containers; postmaster.pid went with the data that a rewind or a clone has replaced. Sockets of other data directories stay.
+func TestSocketLeftBehindByAReusedNumber(t *testing.T) {
+	s := primary(t, "n1")
+	if _, err := s.Stop(within(t), StopOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	other := exec.CommandContext(t.Context(), "sleep", "600") // PostgreSQL does not mind its own parent
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = other.Process.Kill(), other.Wait() }()
+	folder := s.sockets[0]
+	foreign := filepath.Join(folder, ".s.PGSQL.1.lock")
+	for path, dir := range map[string]string{filepath.Join(folder, fmt.Sprintf(".s.PGSQL.%d.lock", s.cfg.Port)): s.dir, foreign: t.TempDir()} {
+		stale := fmt.Sprintf("%d\n%s\n%d\n%d\n%s\n", other.Process.Pid, dir, time.Now().Unix(), s.cfg.Port, folder)
+		if err := os.WriteFile(path, []byte(stale), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Start(within(t), StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if !exists(foreign) {
+		t.Error("the lock of another data directory is removed")
+	}
+	if err := os.Remove(foreign); err != nil {
+		t.Error(err)
+	}
+}
+
 // A frozen server is neither dead nor running: it does not answer, and it can be stopped for sure.
 func TestFrozenServer(t *testing.T) {
 	s := primary(t, "n1")

@@ -95,5 +95,8 @@ func (s *Server) addPaths(file guc.Settings) error {
 			file[name] = filepath.Join(files.dir, configured)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sockets = socketFolders(file["unix_socket_directories"])
 	return nil
 }

@@ -46,6 +46,8 @@ type Server struct {
 	// refused are parameters that PostgreSQL of this version would not start with.
 	refused guc.Settings
 	pm      *postmaster
+	// sockets are the folders that the server was last told to make its socket in.
+	sockets []string
 	// spreadTo are the names of standbys that every process was last known to go by.
 	spreadTo spreadNames
 }

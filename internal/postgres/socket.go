@@ -3,8 +3,11 @@ package postgres
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,6 +61,62 @@ func makeSocketDir(configured, dataDir string) (string, error) {
 		return "", fmt.Errorf("make the folder for the server's socket: %s belongs to somebody else, remove it or set unix_socket_directories", dir)
 	}
 	return dir, nil
+}
+
+// socketFolders are the absolute paths in a list of folders for sockets.
+func socketFolders(list string) []string {
+	var folders []string
+	for folder := range strings.SplitSeq(list, ",") {
+		if folder = strings.Trim(strings.TrimSpace(folder), `"`); filepath.IsAbs(folder) {
+			folders = append(folders, folder)
+		}
+	}
+	return folders
+}
+
+// clearSockets removes the sockets that a server of this data directory has left behind, which runs no more. PostgreSQL does so
+// itself unless some process has the number that its lock names: in a container, where numbers are small, that is likely, and
+// the server would never start again. Whose a lock is stands in its second line (PostgreSQL, CreateLockFile); one of
+// another data directory is left alone. It is called when no process works in the data directory.
+func (s *Server) clearSockets() error {
+	s.mu.Lock()
+	folders := s.sockets
+	s.mu.Unlock()
+	for _, folder := range folders {
+		locks, err := filepath.Glob(filepath.Join(escapeGlob(folder), ".s.PGSQL.*.lock"))
+		if err != nil {
+			return fmt.Errorf("look for sockets that were left behind: %w", err)
+		}
+		for _, lock := range locks {
+			content, err := os.ReadFile(filepath.Clean(lock))
+			if err != nil || !s.wrote(string(content)) {
+				continue // somebody else's
+			}
+			for _, file := range []string{strings.TrimSuffix(lock, ".lock"), lock} {
+				if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return fmt.Errorf("remove a socket that was left behind: %w", err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// wrote reports whether the lock of a socket is that of a server on this data directory.
+func (s *Server) wrote(lock string) bool {
+	_, rest, _ := strings.Cut(lock, "\n")
+	dir, _, _ := strings.Cut(rest, "\n")
+	named, err := os.Stat(strings.TrimSpace(dir))
+	if err != nil {
+		return false
+	}
+	ours, err := os.Stat(s.dir)
+	return err == nil && os.SameFile(named, ours)
+}
+
+// escapeGlob is a path in which nothing is a pattern.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 // socketList renders a folder for unix_socket_directories, a list in which commas and blanks separate.

@@ -84,6 +84,9 @@ func (s *Server) start(ctx context.Context, f following, expected wal.SystemID) 
 	if err := s.holdOrNot(ctx, f); err != nil {
 		return err
 	}
+	if err := s.clearSockets(); err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
 	from := size(s.logPath())
 	pm, err := s.launch(s.launchArgs(f, control))
 	if err != nil {
