@@ -208,6 +208,17 @@ func (m *onMesos) taskOn(host string) string {
 
 func newMesos(t *testing.T) *onMesos {
 	t.Helper()
+	m := emptyMesos(t)
+	m.ask(http.MethodPost, "/v2/apps", m.definition())
+	began := time.Now()
+	m.settled(appInstances)
+	t.Logf("three members after %s", time.Since(began).Round(10*time.Millisecond))
+	return m
+}
+
+// emptyMesos is a scheduler that has no apps yet.
+func emptyMesos(t *testing.T) *onMesos {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	m := &onMesos{schedulers: &schedulers{Agents: agents(t, AgentsConfig{}), t: t, ctx: ctx, running: map[string]*child{}}}
@@ -219,7 +230,7 @@ func newMesos(t *testing.T) *onMesos {
 	var machines []mesostest.AgentConfig
 	for _, h := range m.layout.Hosts {
 		machines = append(machines, mesostest.AgentConfig{Hostname: h.Name, IP: h.Address.String(), Resources: []wire.Resource{
-			{Name: "ports", Type: wire.TypeRanges, Ranges: &wire.Ranges{Range: []wire.Range{{Begin: 5432, End: 5432}, {Begin: 8008, End: 8008}, {Begin: 31000, End: 31099}}}},
+			{Name: "ports", Type: wire.TypeRanges, Ranges: &wire.Ranges{Range: []wire.Range{{Begin: 5432, End: 5432}, {Begin: 8008, End: 8008}, {Begin: 31000, End: 31999}}}},
 			{Name: "cpus", Type: wire.TypeScalar, Scalar: wire.Amount(4)},
 			{Name: "mem", Type: wire.TypeScalar, Scalar: wire.Amount(8192)},
 			{Name: "disk", Type: wire.TypeScalar, Scalar: wire.Amount(50000)},
@@ -233,10 +244,6 @@ func newMesos(t *testing.T) *onMesos {
 		}
 	})
 	m.startOnMesos()
-	m.ask(http.MethodPost, "/v2/apps", m.definition())
-	began := time.Now()
-	m.settled(appInstances)
-	t.Logf("three members after %s", time.Since(began).Round(10*time.Millisecond))
 	return m
 }
 
