@@ -53,11 +53,11 @@ func (c Cluster) Judge(w Wanted) []Finding {
 	for _, hidden := range c.Hidden {
 		list = append(list, Finding{Risky, "master", "would not tell " + hidden + ": what follows from that is not known (ACLs of the principal)"})
 	}
-	return Sorted(list)
+	return sorted(list)
 }
 
-// Sorted is the findings with what would not work first.
-func Sorted(list []Finding) []Finding {
+// sorted is the findings with what would not work first.
+func sorted(list []Finding) []Finding {
 	order := []Level{Wrong, Risky, Fine}
 	slices.SortStableFunc(list, func(a, b Finding) int { return slices.Index(order, a.Level) - slices.Index(order, b.Level) })
 	return list

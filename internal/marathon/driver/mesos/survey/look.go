@@ -67,7 +67,6 @@ type Limit map[string]wire.Scalar
 
 // Registered is what an agent has said of itself.
 type Registered struct {
-	ID         wire.ID          `json:"id"`
 	Hostname   string           `json:"hostname"`
 	Attributes []wire.Attribute `json:"attributes"`
 	Domain     *wire.Domain     `json:"domain"`
@@ -82,7 +81,6 @@ type Agent struct {
 	Version      string            `json:"version"`
 	PID          string            `json:"pid"`
 	Total        []wire.Resource   `json:"total_resources"`
-	Used         []wire.Resource   `json:"allocated_resources"` // by tasks; what is offered to somebody is not
 	Capabilities []wire.Capability `json:"capabilities"`
 
 	Flags  map[string]string `json:"-"` // nil: the agent did not tell
