@@ -224,7 +224,7 @@ func emptyMesos(t *testing.T) *onMesos {
 	m := &onMesos{schedulers: &schedulers{Agents: agents(t, AgentsConfig{}), t: t, ctx: ctx, running: map[string]*child{}}}
 	config := filepath.Join(m.Dir(), "agent.yml")
 	folder := filepath.Join(m.Dir(), "agents")
-	if err := errors.Join(os.WriteFile(config, []byte(mesosAgentFile), 0o600), m.give(config), m.makeFolder(folder), os.Chmod(folder, 0o711)); err != nil { //nolint:gosec // tasks pass through
+	if err := errors.Join(os.WriteFile(config, []byte(mesosAgentFile), 0o600), m.give(config), m.makeFolder(folder), os.Chmod(folder, 0o711), m.makeFolder(m.sockets())); err != nil { //nolint:gosec // tasks pass through
 		t.Fatal(err)
 	}
 	var machines []mesostest.AgentConfig
@@ -247,6 +247,10 @@ func emptyMesos(t *testing.T) *onMesos {
 	return m
 }
 
+// sockets is the folder of the servers' sockets: volumes have paths that are too long for them, and below /tmp those of servers
+// that were killed would stay.
+func (m *onMesos) sockets() string { return filepath.Join(m.Dir(), "run") }
+
 // logSandboxes shows the end of what each task printed.
 func (m *onMesos) logSandboxes(folder string) {
 	files, err := filepath.Glob(filepath.Join(folder, "*", "sandboxes", "*", "stdout"))
@@ -268,7 +272,7 @@ func (m *onMesos) startOnMesos() {
 	c, err := m.run("one", []string{"PATRONI_SUPERUSER_PASSWORD=" + agentsPassword, "PATRONI_REPLICATION_PASSWORD=" + agentsPassword},
 		"scheduler", "--dcs", strings.Join(m.layout.EtcdEndpoints(), ","), "--listen", schedulerAt(m.Agents, "one"), "--driver", "mesos",
 		"--master", m.master.Address(), "--mesos-role", "postgresql", "--mesos-principal", "pgbaton",
-		"--task-env", "PATRONI_SUPERUSER_PASSWORD", "--task-env", "PATRONI_REPLICATION_PASSWORD")
+		"--task-env", "PATRONI_SUPERUSER_PASSWORD", "--task-env", "PATRONI_REPLICATION_PASSWORD", "--task-env", "PGBATON_RUN_DIR="+m.sockets())
 	if err != nil {
 		m.t.Fatal(err)
 	}

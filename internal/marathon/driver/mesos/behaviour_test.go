@@ -444,3 +444,15 @@ func TestGoneByOperatorWithoutATask(t *testing.T) {
 		t.Error("a volume on an agent that is there is lost")
 	}
 }
+
+// An offer that the master takes back is gone at once, and comes again when its agent does.
+func TestRescind(t *testing.T) {
+	s := setUp(t, hosts("a1"))
+	s.host("a1")
+	s.master.Restart("a1", 200*time.Millisecond)
+	s.eventually("nothing is offered", func() bool {
+		offers, err := s.Offers(t.Context())
+		return err == nil && len(offers) == 0
+	})
+	s.host("a1")
+}
