@@ -192,6 +192,7 @@ func TestAKilledHAProxyIsBackAndRight(t *testing.T) {
 	kill(t, s.cfg)
 	t.Logf("HAProxy killed → new session at the leader: %v", haproxytest.Reaches(t, writes, "a", 3*time.Second))
 	haproxytest.Reaches(t, reads, "b", time.Second)
+	haproxytest.Reaches(t, reads, "c", time.Second) // servers come one after the other
 	reached := map[string]bool{}
 	for range 10 {
 		reached[haproxytest.Connect(t, reads).Member] = true
