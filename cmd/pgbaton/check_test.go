@@ -115,6 +115,15 @@ func TestCheckOfACluster(t *testing.T) {
 			part.Disk = &wire.Disk{Source: &wire.DiskSource{Type: "PATH"}}
 			return []wire.Resource{r, part}
 		}), want: "of type PATH"},
+		"reserved for all of a role": {agents: disks(func(r wire.Resource) []wire.Resource {
+			kept := r
+			kept.Reservations = []wire.Reservation{{Type: "STATIC", Role: "database"}}
+			return []wire.Resource{r, kept}
+		}), want: "keeps resources for database"},
+		"everything is reserved": {agents: disks(func(r wire.Resource) []wire.Resource {
+			r.Reservations = []wire.Reservation{{Type: "DYNAMIC", Role: "database"}}
+			return []wire.Resource{r}
+		}), want: "wrong disk", ends: "1 thing"},
 		"an agent is drained":       {then: func(m *mesostest.Master) { m.Drain("n2") }, want: "agent n2"},
 		"agents have not come back": {then: func(m *mesostest.Master) { m.Failover(time.Hour) }, want: "n1, n2, n3", ends: "thing"},
 	} {

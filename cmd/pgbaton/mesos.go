@@ -39,7 +39,7 @@ func (o *mesosOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.master, "master", "", "mesos driver: where the masters are: http[s]://HOST:PORT[,HOST:PORT…], or zk://[USER:PASSWORD@]HOST:PORT[,…]/mesos")
 	f.StringVar(&o.name, "framework-name", "", "mesos driver: name of the framework on Mesos' pages (default pgbaton)")
-	f.StringVar(&o.role, "mesos-role", "", "mesos driver: role that resources are used and reserved for; persistent volumes need one (default *)")
+	f.StringVar(&o.role, "mesos-role", "", "mesos driver: role of all apps, whose resources are used and reserved for it; persistent volumes need one (default *)")
 	f.StringVar(&o.user, "mesos-user", "", "mesos driver: whom tasks without an image run as where their definition names nobody (default root)")
 	f.StringVar(&o.principal, "mesos-principal", "", "mesos driver: who this scheduler is, for Mesos' rules and reservations")
 	f.StringVar(&o.secretFile, "mesos-secret-file", "", "mesos driver: file with the secret of the principal, where the masters ask for a login")

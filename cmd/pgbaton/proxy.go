@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -121,7 +122,11 @@ func (o proxyOptions) plan(source config.Source) (proxyPlan, error) {
 		{Name: "reads", Bind: given["reads"], Kind: route.Reads},
 	}}
 	if os.Geteuid() == 0 {
-		if p.haproxy.Credential, err = userCredential(o.user); err != nil {
+		u, err := user.Lookup(o.user)
+		if err != nil {
+			return p, fmt.Errorf("--user: look up user %s: %w", o.user, err)
+		}
+		if p.haproxy.Credential, err = credentialOf(u); err != nil {
 			return p, fmt.Errorf("--user: %w", err)
 		}
 	}

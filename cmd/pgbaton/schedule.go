@@ -13,6 +13,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/clock"
 	"github.com/pgbaton/pgbaton/internal/kv"
 	"github.com/pgbaton/pgbaton/internal/marathon/api"
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
 	"github.com/pgbaton/pgbaton/internal/marathon/lead"
 	"github.com/pgbaton/pgbaton/internal/marathon/run"
 	"github.com/pgbaton/pgbaton/internal/marathon/store"
@@ -97,8 +98,16 @@ func (p *schedulerPlan) schedule(ctx context.Context, l net.Listener, kvstore kv
 func (p *schedulerPlan) apiConfig(l net.Listener, s *run.Scheduler) api.Config {
 	return api.Config{
 		Address: p.address(l), Version: build, FrameworkID: s.FrameworkID, User: p.login.user, Password: p.login.password,
-		AllowOrigins: p.origins, Concurrent: p.concurrent, Level: p.level,
+		Role: p.role(), AllowOrigins: p.origins, Concurrent: p.concurrent, Level: p.level,
 	}
+}
+
+// role is that of all apps, empty where drivers have none.
+func (p *schedulerPlan) role() string {
+	if p.mesos.Role == app.DefaultRole {
+		return ""
+	}
+	return p.mesos.Role
 }
 
 // backend is what the API serves of a scheduler.

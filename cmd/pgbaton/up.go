@@ -179,7 +179,7 @@ func (p *platform) readApp() error {
 		return errors.New("the app has no id")
 	}
 	p.app = update.New(id)
-	if err := p.app.Validate(); err != nil {
+	if err := (app.Definitions{}).Validate(p.app, ""); err != nil {
 		return err
 	}
 	if !p.app.IsPostgres() {
@@ -240,22 +240,19 @@ func (p *platform) lookAround(ctx context.Context) error {
 }
 
 func credential(name string) (*syscall.Credential, error) {
-	if _, err := user.Lookup(name); err != nil {
-		return nil, fmt.Errorf("servers do not run as root, and there is no user %s to run them as: install postgresql, or run pgbaton as an ordinary user", name)
-	}
-	return userCredential(name)
-}
-
-// userCredential is who a program runs as that root starts for a user.
-func userCredential(name string) (*syscall.Credential, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return nil, fmt.Errorf("look up user %s: %w", name, err)
+		return nil, fmt.Errorf("servers do not run as root, and there is no user %s to run them as: install postgresql, or run pgbaton as an ordinary user", name)
 	}
+	return credentialOf(u)
+}
+
+// credentialOf is who a program runs as that root starts for a user.
+func credentialOf(u *user.User) (*syscall.Credential, error) {
 	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
 	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
 	if err := errors.Join(uidErr, gidErr); err != nil {
-		return nil, fmt.Errorf("look up user %s: %w", name, err)
+		return nil, fmt.Errorf("look up user %s: %w", u.Username, err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"strconv"
@@ -81,7 +82,7 @@ func (s *Server) marathonConfig() marathonConfig {
 	host, _, _ := net.SplitHostPort(s.config.Address)
 	return marathonConfig{
 		FrameworkName: "pgbaton", HA: s.Leadership != nil, Checkpoint: true, Hostname: host, WebURL: "http://" + s.config.Address,
-		LocalPortMin: app.FirstServicePort, LocalPortMax: app.LastServicePort, MesosRole: "*",
+		LocalPortMin: app.FirstServicePort, LocalPortMax: app.LastServicePort, MesosRole: cmp.Or(s.config.Role, app.DefaultRole),
 		Features: []string{"gpu_resources", "secrets"}, AllowOrigin: append([]string{}, s.config.AllowOrigins...),
 		NewGroupEnforceRole: "off", TaskReservationTimeout: reservationTimeout,
 		MaintenanceMode: true,

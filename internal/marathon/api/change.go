@@ -50,12 +50,13 @@ func (s *Server) createApp(r *http.Request) (answer, error) {
 		return answer{}, app.MissingID()
 	}
 	var created app.App
+	m := s.moment()
 	d, err := s.apply(r, func(defs *app.Definitions) error {
 		if _, there := defs.Apps[id]; there {
 			return &app.ExistsError{ID: id}
 		}
 		var err error
-		if created, err = put(*defs, u.NewAs(id, defs.RoleOf(id)), app.At(time.Now())); err != nil {
+		if created, err = m.put(*defs, m.fresh(*defs, u, id)); err != nil {
 			return err
 		}
 		return together(*defs)
@@ -72,7 +73,7 @@ func (s *Server) createApp(r *http.Request) (answer, error) {
 // id the body gives.
 func (s *Server) updateApp(path string, create bool) handler {
 	return func(r *http.Request) (answer, error) {
-		how, err := howOf(r, create)
+		how, err := s.howOf(r, create)
 		if err != nil {
 			return answer{}, err
 		}
@@ -104,7 +105,7 @@ func (s *Server) updateApp(path string, create bool) handler {
 // updateApps changes many apps in one deployment.
 func (s *Server) updateApps(create bool) handler {
 	return func(r *http.Request) (answer, error) {
-		how, err := howOf(r, create)
+		how, err := s.howOf(r, create)
 		if err != nil {
 			return answer{}, err
 		}
@@ -247,15 +248,15 @@ type how struct {
 	create  bool // an app that is not there is made
 	partial bool // fields that are not given keep their value, instead of falling back to the default
 	force   bool
-	now     app.Timestamp
+	moment
 }
 
-func howOf(r *http.Request, create bool) (how, error) {
+func (s *Server) howOf(r *http.Request, create bool) (how, error) {
 	force, err := flag(r, "force", false)
 	if err != nil {
 		return how{}, err
 	}
-	h := how{create: create, partial: true, force: force, now: app.At(time.Now())}
+	h := how{create: create, partial: true, force: force, moment: s.moment()}
 	if create { // PATCH is always partial
 		h.partial, err = flag(r, "partialUpdate", true)
 	}
@@ -272,21 +273,31 @@ func (h how) update(defs app.Definitions, n named, back map[app.ID]app.App) (app
 	case returns && then.Version == old.Version:
 		return old, nil
 	case returns:
-		return put(defs, then, h.now)
+		return h.put(defs, then)
 	}
-	next := n.update.NewAs(n.id, defs.RoleOf(n.id))
+	next := h.fresh(defs, n.update, n.id)
 	if there && h.partial {
 		next = n.update.Apply(old)
 	}
-	return put(defs, next, h.now)
+	return h.put(defs, next)
+}
+
+// moment is when a change is made, and the role that the platform's apps have then.
+type moment struct {
+	now  app.Timestamp
+	role string
+}
+
+func (s *Server) moment() moment { return moment{app.At(time.Now()), s.config.Role} }
+
+// fresh is an app as it is defined alone, whatever it was.
+func (m moment) fresh(defs app.Definitions, u app.Update, id app.ID) app.App {
+	return u.NewAs(id, defs.RoleOf(id, m.role))
 }
 
 // put makes next the definition of its app, with service ports and version, if it can be one by itself.
-func put(defs app.Definitions, next app.App, now app.Timestamp) (app.App, error) {
-	if err := next.Validate(); err != nil {
-		return app.App{}, err
-	}
-	if err := defs.ValidateRole(next); err != nil {
+func (m moment) put(defs app.Definitions, next app.App) (app.App, error) {
+	if err := defs.Validate(next, m.role); err != nil {
 		return app.App{}, err
 	}
 	old, there := defs.Apps[next.ID]
@@ -301,9 +312,9 @@ func put(defs app.Definitions, next app.App, now app.Timestamp) (app.App, error)
 		if err := next.ValidateChange(old); err != nil {
 			return app.App{}, err
 		}
-		next = next.Revised(old, now)
+		next = next.Revised(old, m.now)
 	} else {
-		next = next.Created(now)
+		next = next.Created(m.now)
 	}
 	defs.Apps[next.ID] = next
 	return next, nil

@@ -7,7 +7,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
-	"time"
+	"strings"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
@@ -46,7 +46,7 @@ func (s *Server) createGroup(at string) handler {
 			if isGroup(*defs, id) {
 				return refuse(http.StatusConflict, "Group %s is already created. Use PUT to change this group.", id)
 			}
-			return replaceGroup(defs, id, u)
+			return replaceGroup(defs, s.moment(), id, u)
 		}, app.ApplyOptions{Force: force})
 		if err != nil {
 			return answer{}, err
@@ -114,10 +114,11 @@ func invalid(path, text string) error {
 
 // groupChange is the change a PUT asks for.
 func (s *Server) groupChange(r *http.Request, id app.ID, u groupUpdate) (func(*app.Definitions) error, error) {
+	m := s.moment()
 	switch {
 	case u.Version != nil:
 		then, err := s.groupThen(r, id, *u.Version)
-		return func(defs *app.Definitions) error { return restoreGroup(defs, then, id) }, err
+		return func(defs *app.Definitions) error { return restoreGroup(defs, m, then, id) }, err
 	case u.ScaleBy != nil:
 		if *u.ScaleBy < 0 || math.IsNaN(*u.ScaleBy) {
 			return nil, invalid("/scaleBy", "must not be negative")
@@ -125,9 +126,9 @@ func (s *Server) groupChange(r *http.Request, id app.ID, u groupUpdate) (func(*a
 		if _, err := s.findGroup(string(id)); err != nil {
 			return nil, err
 		}
-		return func(defs *app.Definitions) error { return scaleGroup(defs, id, *u.ScaleBy) }, nil
+		return func(defs *app.Definitions) error { return scaleGroup(defs, m, id, *u.ScaleBy) }, nil
 	}
-	return func(defs *app.Definitions) error { return replaceGroup(defs, id, u) }, nil
+	return func(defs *app.Definitions) error { return replaceGroup(defs, m, id, u) }, nil
 }
 
 func (s *Server) groupThen(r *http.Request, id app.ID, version app.Timestamp) (app.Definitions, error) {
@@ -142,12 +143,11 @@ func (s *Server) groupThen(r *http.Request, id app.ID, version app.Timestamp) (a
 }
 
 // restoreGroup makes everything below a group what it was.
-func restoreGroup(defs *app.Definitions, then app.Definitions, group app.ID) error {
-	now := app.At(time.Now())
+func restoreGroup(defs *app.Definitions, m moment, then app.Definitions, group app.ID) error {
 	maps.DeleteFunc(defs.Groups, func(id app.ID, _ app.Group) bool { return id == group || below(group, id) })
 	for id, g := range then.Groups { // before the apps: a group may say which roles they have
 		if id == group || below(group, id) {
-			g.Version = now
+			g.Version = m.now
 			setGroup(defs, g)
 		}
 	}
@@ -160,7 +160,7 @@ func restoreGroup(defs *app.Definitions, then app.Definitions, group app.ID) err
 		if !below(group, id) {
 			continue
 		}
-		if _, err := put(*defs, then.Apps[id], now); err != nil {
+		if _, err := m.put(*defs, then.Apps[id]); err != nil {
 			return err
 		}
 	}
@@ -168,8 +168,7 @@ func restoreGroup(defs *app.Definitions, then app.Definitions, group app.ID) err
 }
 
 // scaleGroup multiplies the instances of all apps below a group, up to the next whole one.
-func scaleGroup(defs *app.Definitions, group app.ID, by float64) error {
-	now := app.At(time.Now())
+func scaleGroup(defs *app.Definitions, m moment, group app.ID, by float64) error {
 	for _, id := range sortedKeys(defs.Apps) {
 		if !below(group, id) {
 			continue
@@ -180,7 +179,7 @@ func scaleGroup(defs *app.Definitions, group app.ID, by float64) error {
 			return invalid("/scaleBy", fmt.Sprintf("%s would have too many instances", id))
 		}
 		a.Instances = int(scaled)
-		if _, err := put(*defs, a, now); err != nil {
+		if _, err := m.put(*defs, a); err != nil {
 			return err
 		}
 	}
@@ -188,8 +187,8 @@ func scaleGroup(defs *app.Definitions, group app.ID, by float64) error {
 }
 
 // replaceGroup makes a group what a body says of it: lists that are given are complete.
-func replaceGroup(defs *app.Definitions, id app.ID, u groupUpdate) error {
-	c := groupEdit{defs: defs, now: app.At(time.Now())}
+func replaceGroup(defs *app.Definitions, m moment, id app.ID, u groupUpdate) error {
+	c := groupEdit{defs: defs, moment: m}
 	if err := c.edit("", id, u); err != nil {
 		return err
 	}
@@ -199,7 +198,7 @@ func replaceGroup(defs *app.Definitions, id app.ID, u groupUpdate) error {
 // groupEdit edits groups at one moment.
 type groupEdit struct {
 	defs *app.Definitions
-	now  app.Timestamp
+	moment
 }
 
 // edit makes one group what u says; at is where in the body u stands.
@@ -249,12 +248,30 @@ func (c groupEdit) dropGroups(group app.ID, stay map[app.ID]bool) {
 	maps.DeleteFunc(c.defs.Groups, func(id app.ID, _ app.Group) bool { return gone(id) })
 }
 
+// enforceable says why a group cannot have its name for the role of its apps, nil when it can.
+func (m moment) enforceable(at string, id app.ID) error {
+	own := strings.TrimPrefix(string(id), "/")
+	if err := atTop(at, id); err != nil || m.role == "" || m.role == own {
+		return err
+	}
+	return invalid(at+"/enforceRole", fmt.Sprintf("apps have the role %s here; none can have %s", m.role, own))
+}
+
+func atTop(at string, id app.ID) error {
+	if id == "/" || id.Parent() != "/" {
+		return invalid(at+"/enforceRole", "is only for groups at the top")
+	}
+	return nil
+}
+
 // own sets what a group has beside apps.
 func (c groupEdit) own(at string, id app.ID, u groupUpdate) error {
 	g, known := c.defs.Groups[id]
 	g.ID = id
-	if u.EnforceRole != nil && (id == "/" || id.Parent() != "/") && *u.EnforceRole {
-		return invalid(at+"/enforceRole", "is only for groups at the top")
+	if u.EnforceRole != nil && *u.EnforceRole {
+		if err := c.enforceable(at, id); err != nil {
+			return err
+		}
 	}
 	changed := !known && !isGroup(*c.defs, id)
 	if u.EnforceRole != nil {
@@ -293,7 +310,7 @@ func (c groupEdit) apps(at string, group app.ID, list []json.RawMessage) error {
 		next, err := c.app(group, raw)
 		if err == nil {
 			stay[next.ID] = true
-			_, err = put(*c.defs, next, c.now)
+			_, err = c.put(*c.defs, next)
 		}
 		if err != nil {
 			return placed(path, err)
@@ -333,7 +350,7 @@ func (c groupEdit) app(group app.ID, raw json.RawMessage) (app.App, error) {
 	if id.Parent() != group {
 		return app.App{}, invalid("/id", fmt.Sprintf("must be an app directly in %s", group))
 	}
-	return u.NewAs(id, c.defs.RoleOf(id)), nil
+	return c.fresh(*c.defs, u, id), nil
 }
 
 // placed says where in a body the details of an error are.
@@ -372,12 +389,18 @@ func (s *Server) patchGroup(at string) handler {
 		if u.EnforceRole == nil || u.Apps != nil || u.Groups != nil || u.Dependencies != nil || u.Version != nil || u.ScaleBy != nil {
 			return answer{}, invalid("/", "only enforceRole can be patched; use PUT for the rest")
 		}
-		if id == "/" || id.Parent() != "/" {
-			return answer{}, invalid("/enforceRole", "is only for groups at the top")
+		m := s.moment()
+		if *u.EnforceRole {
+			err = m.enforceable("", id)
+		} else {
+			err = atTop("", id)
+		}
+		if err != nil {
+			return answer{}, err
 		}
 		d, err := s.apply(r, func(defs *app.Definitions) error {
 			g := defs.Groups[id]
-			g.ID, g.EnforceRole, g.Version = id, *u.EnforceRole, app.At(time.Now())
+			g.ID, g.EnforceRole, g.Version = id, *u.EnforceRole, m.now
 			setGroup(defs, g)
 			return nil
 		}, app.ApplyOptions{})

@@ -16,6 +16,7 @@ import (
 type Config struct {
 	Address     string        // host:port that clients reach this server at
 	Version     string        // of this program
+	Role        string        // that the platform's apps have; empty where it has none
 	FrameworkID func() string // of the scheduler, empty while it has none; may be nil
 	// User and Password are the login that is asked for; without a password everybody is let in.
 	User     string

@@ -54,7 +54,7 @@ func newApp(definition string) (App, error) {
 		id = "/app"
 	}
 	a := u.New(id)
-	return a, a.Validate()
+	return a, Definitions{}.Validate(a, "")
 }
 
 func showApply(t *testing.T, d *datadriven.TestData, current *App) string {
@@ -67,7 +67,7 @@ func showApply(t *testing.T, d *datadriven.TestData, current *App) string {
 		return showError(t, err)
 	}
 	next := u.Apply(*current)
-	if err := next.Validate(); err != nil {
+	if err := (Definitions{}).Validate(next, ""); err != nil {
 		return showError(t, err)
 	}
 	var out strings.Builder

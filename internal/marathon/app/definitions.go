@@ -1,6 +1,8 @@
 package app
 
 import (
+	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -23,27 +25,55 @@ type Group struct {
 
 // EnforcedRole is the role that an app has to have because the group at the top of its path says so; false where none does.
 func (d Definitions) EnforcedRole(id ID) (string, bool) {
-	name, _, below := strings.Cut(strings.TrimPrefix(string(id), "/"), "/")
-	return name, below && d.Groups[ID("/"+name)].EnforceRole
+	name := top(id)
+	return name, id.Parent() != "/" && d.Groups[ID("/"+name)].EnforceRole
 }
 
-// RoleOf is the role of an app that names none: that of its group where it is enforced.
-func (d Definitions) RoleOf(id ID) string {
+// RoleOf is the role of an app that names none: that of its group where it is enforced, else the one it has had, else that of the
+// platform's apps, which is empty where a platform has no roles.
+func (d Definitions) RoleOf(id ID, platform string) string {
 	if role, enforced := d.EnforcedRole(id); enforced {
 		return role
 	}
-	return DefaultRole
+	return cmp.Or(d.Apps[id].Role, platform, DefaultRole)
 }
 
-// ValidateRole reports a role that the app's group does not allow, as an [*InvalidError]; nil when it does. One that the app
-// has had already stays allowed: a group may begin to enforce its role while its apps run.
-func (d Definitions) ValidateRole(a App) error {
-	role, enforced := d.EnforcedRole(a.ID)
-	old, there := d.Apps[a.ID]
-	if !enforced || a.Role == role || there && old.Role == a.Role {
+// Validate reports everything that keeps the app from being one of them, as an [*InvalidError]; nil when nothing does.
+func (d Definitions) Validate(a App, platform string) error {
+	var all InvalidError
+	for _, err := range []error{a.Validate(), d.validateRole(a, platform)} {
+		if invalid, is := errors.AsType[*InvalidError](err); is {
+			all.Details = append(all.Details, invalid.Details...)
+		}
+	}
+	if len(all.Details) == 0 {
 		return nil
 	}
-	return &InvalidError{Details: []Detail{{Path: "/role", Errors: []string{notOneOf(role)}}}}
+	return &all
+}
+
+// validateRole reports a role that the app cannot have. Where the platform has a role, apps have that one or the default;
+// elsewhere the default or that of the group at the top of their path. A group may enforce its own. A role that the app has had
+// already stays allowed: what allows it may change while its apps run.
+func (d Definitions) validateRole(a App, platform string) error {
+	allowed := []string{DefaultRole, top(a.ID)}
+	if platform != "" {
+		allowed[1] = platform
+	}
+	if role, enforced := d.EnforcedRole(a.ID); enforced {
+		allowed = []string{role}
+	}
+	old, there := d.Apps[a.ID]
+	if slices.Contains(allowed, a.Role) || there && old.Role == a.Role {
+		return nil
+	}
+	return &InvalidError{Details: []Detail{{Path: "/role", Errors: []string{notOneOf(allowed...)}}}}
+}
+
+// top is the name of the group at the top of the path, or of the app where it lies there.
+func top(id ID) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(string(id), "/"), "/")
+	return name
 }
 
 // Clone is a copy that shares no memory with d.

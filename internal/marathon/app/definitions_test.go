@@ -26,12 +26,39 @@ func TestGroupsEnforceRoles(t *testing.T) {
 		{"/free/new", "*", "*", true},
 		{"/shop", "*", "*", true}, // an app beside the group
 		{"/other/new", "other", "*", true},
+		{"/other/new", "shop", "*", false},
 	} {
-		if got := d.RoleOf(tt.id); got != tt.usually {
+		if got := d.RoleOf(tt.id, ""); got != tt.usually {
 			t.Errorf("an app %s that names no role has %q, want %q", tt.id, got, tt.usually)
 		}
-		err := d.ValidateRole(App{ID: tt.id, Role: tt.role})
+		err := d.validateRole(App{ID: tt.id, Role: tt.role}, "")
 		if invalid, is := errors.AsType[*InvalidError](err); (err == nil) != tt.allowed || err != nil && (!is || invalid.Details[0].Path != "/role") {
+			t.Errorf("%s with the role %q: %v", tt.id, tt.role, err)
+		}
+	}
+}
+
+// Where the platform has one role its apps have that, or the default; those that had another one keep it.
+func TestThePlatformHasARole(t *testing.T) {
+	d := Definitions{Apps: map[ID]App{"/shop/old": {ID: "/shop/old", Role: "shop"}, "/shop/star": {ID: "/shop/star", Role: "*"}}}
+	for _, tt := range []struct {
+		id            ID
+		role, usually string
+		allowed       bool
+	}{
+		{"/shop/new", "database", "database", true},
+		{"/shop/new", "*", "database", true},
+		{"/shop/new", "shop", "database", false},
+		{"/shop/old", "shop", "shop", true},
+		{"/shop/old", "database", "shop", true},
+		{"/shop/star", "shop", "*", false},
+		{"/database/new", "database", "database", true},
+		{"/top", "top", "database", false},
+	} {
+		if got := d.RoleOf(tt.id, "database"); got != tt.usually {
+			t.Errorf("an app %s that names no role has %q, want %q", tt.id, got, tt.usually)
+		}
+		if err := d.validateRole(App{ID: tt.id, Role: tt.role}, "database"); (err == nil) != tt.allowed {
 			t.Errorf("%s with the role %q: %v", tt.id, tt.role, err)
 		}
 	}

@@ -36,7 +36,7 @@ func (a App) Validate() error {
 		_, err := url.Parse(f.URI)
 		v.check(err == nil, path, msgURI)
 	}
-	v.roles(a)
+	v.check(len(a.AcceptedResourceRoles) > 0, "/acceptedResourceRoles", msgEmpty)
 	if len(v.details) == 0 {
 		return nil
 	}
@@ -143,14 +143,6 @@ func (v *validator) networks(a App) {
 	v.check(single, "/networks", msgNetworkMix)
 	docker := a.Container != nil && a.Container.Type == ContainerDocker
 	v.check(!docker || count[NetworkContainer] <= 1, "/", msgOneDockerNetwork)
-}
-
-// roles allows the default role and the group at the top of the app's path.
-func (v *validator) roles(a App) {
-	group, _, _ := strings.Cut(strings.TrimPrefix(string(a.ID), "/"), "/")
-	allowed := []string{DefaultRole, group}
-	v.check(slices.Contains(allowed, a.Role), "/role", notOneOf(allowed...))
-	v.check(len(a.AcceptedResourceRoles) > 0, "/acceptedResourceRoles", msgEmpty)
 }
 
 func (v *validator) constraint(path string, c Constraint) {

@@ -83,6 +83,9 @@ func observeEnd(i Instance, r Report, now app.Timestamp) Instance {
 	return i
 }
 
+// FailedSoon reports whether the latest task ended by itself before it had run for long.
+func (i Instance) FailedSoon() bool { return i.Failures > 0 && !i.Live() && ran(i) < provenAfter }
+
 // ran is how long the latest task ran before it ended.
 func ran(i Instance) time.Duration {
 	if i.StartedAt == 0 {

@@ -2,6 +2,7 @@ package place
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -23,8 +24,8 @@ func Choose(offers []Offer, n Need, placed []Placed) Choice {
 	return NewFleet(offers, placed).Choose(n)
 }
 
-// Choose takes the host that fits and is preferred: for a PostgreSQL app with the fewest other members on the host, then in
-// its zone; for every app with most memory left, then most cpus, then the first name.
+// Choose takes the host that fits and is preferred: one where tasks of the app have not failed; then for a PostgreSQL app with the
+// fewest other members on the host, then in its zone; for every app with most memory left, then most cpus, then the first name.
 func (f *Fleet) Choose(n Need) Choice {
 	own := f.without(n)
 	defer f.reattach(own)
@@ -53,24 +54,39 @@ func (f *Fleet) reattach(m *member) {
 	if m == nil {
 		return
 	}
+	f.note(m)
 	h := f.byName[m.Host]
 	if h == nil {
-		f.attach(m)
 		return
 	}
 	f.unlist(h)
-	f.attach(m)
+	h.members = slices.Insert(h.members, m.turn, m) // in its turn: which disks the others get depends on it
+	h.recount()
 	f.list(h)
 }
 
 func (f *Fleet) choose(n Need) Choice {
 	q := f.query(n)
-	var best *host
-	var ports []int
-	var crowd crowd
+	best, ports, crowd := q.best(false)
+	if best == nil && len(q.Shun) > 0 {
+		best, ports, crowd = q.best(true)
+	}
+	if best == nil {
+		rejected := f.verdicts(n)
+		return Choice{Why: nowhere(n, rejected), Rejected: rejected}
+	}
+	return Choice{Found: true, Offer: best.offer, Ports: ports, Why: q.because(best, crowd)}
+}
+
+// best is the preferred host among those that are shunned or those that are not, nil when none fits, with the ports there and how
+// many others are near.
+func (q *query) best(shunned bool) (best *host, ports []int, crowd crowd) {
 	for _, h := range q.candidates() {
 		if best != nil && crowd == q.least {
 			break
+		}
+		if q.Shun[h.offer.Host] != shunned {
+			continue
 		}
 		here := q.crowd(h)
 		if best != nil && !here.less(crowd) {
@@ -80,11 +96,7 @@ func (f *Fleet) choose(n Need) Choice {
 			best, ports, crowd = h, v.Ports, here
 		}
 	}
-	if best == nil {
-		rejected := f.verdicts(n)
-		return Choice{Why: nowhere(n, rejected), Rejected: rejected}
-	}
-	return Choice{Found: true, Offer: best.offer, Ports: ports, Why: q.because(best, crowd)}
+	return best, ports, crowd
 }
 
 // Explain holds a need against every host that could be meant and says of each whether it fits, sorted by name.
@@ -107,6 +119,17 @@ func (f *Fleet) verdicts(n Need) []Verdict {
 
 // because says what speaks for the host.
 func (q *query) because(h *host, c crowd) string {
+	switch why := q.speaks(h, c); {
+	case q.Host != "" || len(q.Shun) == 0:
+		return why
+	case q.Shun[h.offer.Host]:
+		return why + "; it has failed there, and nowhere else it fits"
+	default:
+		return why + "; it has failed on " + strings.Join(slices.Sorted(maps.Keys(q.Shun)), ", ")
+	}
+}
+
+func (q *query) speaks(h *host, c crowd) string {
 	name := h.offer.Host
 	most := fmt.Sprintf("most free memory (%s MiB)", amount(h.free.Mem))
 	switch {

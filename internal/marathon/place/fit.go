@@ -13,10 +13,12 @@ import (
 type Need struct {
 	App      app.App
 	Instance app.InstanceID // empty for one that is not made yet
-	// Host is where the instance is bound to, empty when it may go anywhere; Volume is what binds it.
+	// Host is where the instance is bound to by its volume, empty when it may go anywhere.
 	Host   string
-	Volume string
-	Ports  []int // host ports of its last task, in the order of app.Ports
+	Volume string // its own, made or not; empty for one without
+	// Shun are the hosts to be taken only where no other fits: tasks of its app have failed there.
+	Shun  map[string]bool
+	Ports []int // host ports of its last task, in the order of app.Ports
 }
 
 // Wants is what one instance of the app takes off a host, its persistent volumes included.
@@ -33,7 +35,12 @@ type Placed struct {
 	Ports      []int
 	// Holds is what the offers do not know of: the resources kept for an instance whose task is down.
 	Holds Resources
-	Roles []string // acceptedResourceRoles of its app: where Holds is taken from
+	// Volume is its own, made or not: what the host keeps with it is not held a second time.
+	Volume string
+	// Mounts are those of its volumes that want a disk of their own and are not made yet: the disks they will get are taken
+	// off the host's [Offer.Mounts], and what lies on them off Holds.
+	Mounts []app.PersistentVolume
+	Roles  []string // acceptedResourceRoles of its app: where Holds is taken from
 }
 
 // Verdict is what was found about one host.
@@ -91,14 +98,34 @@ func (q *query) fit(h *host) Verdict {
 
 // role keeps an app off a host that has only resources it does not accept.
 func (q *query) role(h *host) string {
-	roles := q.App.AcceptedResourceRoles
+	roles := q.roles(h)
 	if (len(roles) == 0 || slices.Contains(roles, unreserved)) && len(h.left) == 0 {
 		return ""
 	}
-	if h.usable(roles) != (Resources{}) || q.want == (Resources{}) {
+	if q.usable(h) != (Resources{}) || q.want == (Resources{}) {
 		return ""
 	}
+	if len(roles) == 0 {
+		return "all there is reserved, and a volume is made of what is not"
+	}
 	return "nothing there is of a role that the app accepts (" + strings.Join(roles, ", ") + ")"
+}
+
+// roles are those whose resources an instance may have on the host, with a volume being made for it or without.
+func (h *host) roles(volume bool, accepted []string) []string {
+	if volume && h.offer.FreshVolumes {
+		return nil
+	}
+	return accepted
+}
+
+func (q *query) roles(h *host) []string {
+	return h.roles(q.Volume != "" && q.Host == "", q.App.AcceptedResourceRoles)
+}
+
+// usable is what the instance may have on the host: what is left for everybody, and what is kept for it alone.
+func (q *query) usable(h *host) Resources {
+	return usable(h.free, h.left, q.roles(h)).Add(h.offer.Kept[q.Volume].Resources)
 }
 
 // data reports whether the data of a database lies on a host. Rules that changed since it came there do not keep it down.
@@ -139,7 +166,7 @@ func (q *query) draining(h *host) string { return h.offer.Draining }
 
 // room says what the host has too little of: the first in the order of the funnel, and in words all of it.
 func (q *query) room(h *host) (app.RejectReason, string) {
-	have := h.usable(q.App.AcceptedResourceRoles)
+	have := q.usable(h)
 	have.Disk += q.mounted(h)
 	first := app.RejectReason("")
 	var missing []string

@@ -36,15 +36,16 @@ type host struct {
 	free    Resources
 	left    map[string]Resources // of what is reserved, by role
 	ports   Ranges
+	mounts  []float64
 	members []*member
 }
 
 // member is an instance that has a place.
 type member struct {
 	Placed
-	Roles  []string // roles from which it holds its resources
 	Region string
 	Zone   string
+	turn   int // where among the members of its host it was when it was taken out
 }
 
 // refusal is a choice that found nothing.
@@ -65,7 +66,7 @@ func NewFleet(offers []Offer, placed []Placed) *Fleet {
 			continue
 		}
 		o.Attributes = o.facts()
-		h := &host{offer: o, free: o.Free, left: o.Reserved, ports: o.Ports}
+		h := &host{offer: o, free: o.Free, left: o.Reserved, ports: o.Ports, mounts: o.Mounts}
 		f.hosts = append(f.hosts, h)
 		f.byName[o.Host] = h
 	}
@@ -78,7 +79,7 @@ func NewFleet(offers []Offer, placed []Placed) *Fleet {
 
 // memberAt adds to a placed instance what the offer of its host knows.
 func (f *Fleet) memberAt(p Placed) *member {
-	m := &member{Placed: p, Roles: p.Roles, Region: p.Attributes[fieldRegion], Zone: p.Attributes[fieldZone]}
+	m := &member{Placed: p, Region: p.Attributes[fieldRegion], Zone: p.Attributes[fieldZone]}
 	h := f.byName[p.Host]
 	if h == nil {
 		return m
@@ -100,7 +101,10 @@ func (f *Fleet) Take(c Choice, n Need) {
 	}
 	p := Placed{
 		App: n.App.ID, Instance: n.Instance, Host: c.Offer.Host, Attributes: c.Offer.Attributes, Ports: c.Ports,
-		Holds: Wants(n.App), Roles: n.App.AcceptedResourceRoles,
+		Holds: Wants(n.App), Volume: n.Volume, Roles: n.App.AcceptedResourceRoles,
+	}
+	if n.Host == "" {
+		p.Mounts = Mounts(n.App)
 	}
 	h := f.byName[p.Host]
 	f.unlist(h)
@@ -109,12 +113,17 @@ func (f *Fleet) Take(c Choice, n Need) {
 	delete(f.refused, n.App.ID)
 }
 
-// attach makes m count. The order of the hosts is the caller's business.
-func (f *Fleet) attach(m *member) {
+// note makes m count for its app, wherever its host is.
+func (f *Fleet) note(m *member) {
 	if m.Instance != "" {
 		f.placed[m.Instance] = m
 	}
 	f.census(m.App).add(m, 1)
+}
+
+// attach makes m count, as the last of its host. The order of the hosts is the caller's business.
+func (f *Fleet) attach(m *member) {
+	f.note(m)
 	if h := f.byName[m.Host]; h != nil {
 		h.members = append(h.members, m)
 		h.give(m)
@@ -130,7 +139,8 @@ func (f *Fleet) detach(m *member) {
 		return
 	}
 	f.unlist(h)
-	h.members = slices.DeleteFunc(h.members, func(x *member) bool { return x == m })
+	m.turn = slices.Index(h.members, m)
+	h.members = slices.Delete(h.members, m.turn, m.turn+1)
 	h.recount()
 	f.list(h)
 }
@@ -169,16 +179,20 @@ func preferred(a, b *host) int {
 
 // recount is what is left of the offer after all members.
 func (h *host) recount() {
-	h.free, h.left, h.ports = h.offer.Free, h.offer.Reserved, h.offer.Ports
+	h.free, h.left, h.ports, h.mounts = h.offer.Free, h.offer.Reserved, h.offer.Ports, h.offer.Mounts
 	for _, m := range h.members {
 		h.give(m)
 	}
 }
 
-// give takes off what one member holds.
+// give takes off what one member holds beyond what is kept with its volume.
 func (h *host) give(m *member) {
 	h.ports = h.ports.Without(m.Ports...)
-	if m.Holds != (Resources{}) {
-		h.free, h.left = draw(h.free, h.left, m.Holds, m.Roles)
+	holds := m.Holds.beyond(h.offer.Kept[m.Volume].Resources)
+	if holds == (Resources{}) {
+		return
 	}
+	left, mounted := mount(m.Mounts, h.mounts)
+	h.mounts, holds.Disk = left, holds.Disk-mounted
+	h.free, h.left = draw(h.free, h.left, holds, h.roles(m.Volume != "", m.Roles))
 }

@@ -21,6 +21,10 @@ func fleetApp(t *rapid.T) app.App {
 	few := app.Constraint{Field: "zone", Operator: app.OperatorMaxPer, Value: new("2")}
 	together := app.Constraint{Field: "@zone", Operator: app.OperatorCluster}
 	elsewhere := app.Constraint{Field: "@hostname", Operator: app.OperatorUnlike, Value: new("node2")}
+	for range rapid.IntRange(0, 2).Draw(t, "mounts") {
+		size := rapid.IntRange(1, 3).Draw(t, "size") * 10000
+		a.Container.Volumes = append(a.Container.Volumes, app.Volume{Persistent: &app.PersistentVolume{Type: app.VolumeMount, Size: size}})
+	}
 	a.Constraints = rapid.SampledFrom([][]app.Constraint{
 		nil, {unique}, {evenly}, {few}, {together}, {elsewhere}, {elsewhere, evenly},
 	}).Draw(t, "constraints")
@@ -32,8 +36,13 @@ func fleetOffers(t *rapid.T) []Offer {
 	for i := range rapid.IntRange(1, 5).Draw(t, "hosts") {
 		o := Offer{
 			Host: fmt.Sprintf("node%d", i+1), Free: Resources{CPUs: 3, Mem: float64(2048 + 512*(i%3))}, Zone: fmt.Sprintf("z%d", i%2),
-			Ports: Ranges{{5432, 5432}, {8008, 8008}, {31000, 31003}},
+			Ports: Ranges{{5432, 5432}, {8008, 8008}, {31000, 31003}}, Mounts: []float64{25000, 15000},
+			FreshVolumes: rapid.Bool().Draw(t, "fresh"),
 		}
+		if rapid.Bool().Draw(t, "keeps") {
+			o.Kept = map[string]Kept{"v1": {Resources: Resources{CPUs: 1, Mem: 600, Disk: 5000}, Ports: Ranges{{31004, 31004}}}}
+		}
+		o.Free.Disk = rapid.SampledFrom([]float64{0, 25000, 90000}).Draw(t, "disk")
 		if rapid.Bool().Draw(t, "reserved") {
 			o.Reserved = map[string]Resources{"web": {CPUs: 1, Mem: 1024}}
 		}
@@ -56,6 +65,7 @@ func TestFleetForgetsNothing(t *testing.T) {
 				n.Instance = placed[0].Instance // looks for a place though it has one
 				n.App.ID = placed[0].App
 			}
+			n.Volume = rapid.SampledFrom([]string{"", "v1", "v2"}).Draw(t, "volume")
 			got, want := fleet.Choose(n), Choose(offers, n, placed)
 			if diff := cmp.Diff(want.answer(), got.answer()); diff != "" {
 				t.Fatalf("need %d: -anew +fleet\n%s", i, diff)
@@ -69,7 +79,7 @@ func TestFleetForgetsNothing(t *testing.T) {
 			fleet.Take(got, n)
 			placed = append(placed, Placed{
 				App: n.App.ID, Instance: n.Instance, Host: got.Offer.Host, Ports: got.Ports, Holds: Wants(n.App),
-				Roles: n.App.AcceptedResourceRoles,
+				Mounts: Mounts(n.App), Roles: n.App.AcceptedResourceRoles, Volume: n.Volume,
 			})
 		}
 	})
@@ -97,6 +107,35 @@ func (c Choice) answer() any {
 		a.Why = ""
 	}
 	return a
+}
+
+// TestADiskHasOneVolume says: a disk that a volume is going to take is nobody else's, in the same look at the offers and in the
+// next ones while the volume is being made; and it is not taken off the root disk as well.
+func TestADiskHasOneVolume(t *testing.T) {
+	u, err := app.Parse([]byte(`{"id": "/a", "mem": 100, "disk": 100, "container": {"type": "MESOS", "volumes": [
+		{"containerPath": "data", "mode": "RW", "persistent": {"type": "mount", "size": 50000}}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := Need{App: u.New("/a"), Instance: "i1"}
+	offers := []Offer{{
+		Host: "node1", Free: Resources{CPUs: 9, Mem: 900, Disk: 1000}, Mounts: []float64{60000}, Ports: Ranges{{31000, 31009}},
+	}}
+	fleet := NewFleet(offers, nil)
+	first := fleet.Choose(n)
+	fleet.Take(first, n)
+	second := Need{App: n.App, Instance: "i2"}
+	want := "no host fits: node1: not enough disk (900 free of the 50100 it needs)"
+	if c := fleet.Choose(second); !first.Found || c.Why != want {
+		t.Errorf("in the same look: got %q, want %q", c.Why, want)
+	}
+	placed := []Placed{{App: "/a", Instance: "i1", Host: "node1", Holds: Wants(n.App), Mounts: Mounts(n.App)}}
+	if c := Choose(offers, second, placed); c.Why != want {
+		t.Errorf("in the next: got %q, want %q", c.Why, want)
+	}
+	if c := Choose(offers, n, placed); !c.Found {
+		t.Errorf("whose disk it is: %s", c.Why)
+	}
 }
 
 // TestZonesAreRemembered says: an instance counts for its zone also while its host offers nothing.

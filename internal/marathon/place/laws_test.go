@@ -139,3 +139,30 @@ func TestBackToItsVolume(t *testing.T) {
 		}
 	})
 }
+
+// TestShunnedHostsAreTheLast says: a host where tasks of the app have failed is chosen only if no other fits, and shunning keeps
+// nobody from a place.
+func TestShunnedHostsAreTheLast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		n := Need{App: drawApp(t), Shun: map[string]bool{}}
+		var others []Offer
+		for _, o := range w.offers() {
+			o.Free.Mem = float64(rapid.IntRange(0, 4).Draw(t, "free")) * 512
+			if rapid.Bool().Draw(t, "shunned") {
+				n.Shun[o.Host] = true
+			} else {
+				others = append(others, o)
+			}
+			w.total[o.Host] = o
+		}
+		c := Choose(w.offers(), n, nil)
+		if elsewhere := Choose(others, n, nil); c.Found && n.Shun[c.Offer.Host] == elsewhere.Found {
+			t.Fatalf("went to %s, shunned are %v, without those: %q", c.Offer.Host, n.Shun, elsewhere.Why)
+		}
+		n.Shun = nil
+		if plain := Choose(w.offers(), n, nil); plain.Found != c.Found {
+			t.Fatalf("found: %t, without anything shunned: %t", c.Found, plain.Found)
+		}
+	})
+}

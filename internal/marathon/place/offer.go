@@ -17,6 +17,9 @@ type Offer struct {
 	Ports   Ranges    // free host ports
 	// Reserved are resources that only apps may use that accept the role they are reserved for.
 	Reserved map[string]Resources
+	// FreshVolumes says that volumes are made of Free alone, with all that their instances need: what is reserved already cannot
+	// be reserved again for one instance.
+	FreshVolumes bool
 	// Region and Zone are the fault domain of the host, what constraints call @region and @zone. Empty where the platform
 	// knows none; attributes of the names "region" and "zone" stand in for them then. The offer of a [Choice] has them among
 	// its attributes too, as "@region" and "@zone": who stores the attributes of a place stores all that constraints ask for.
@@ -32,8 +35,17 @@ type Offer struct {
 	// Foreign are volumes on the host that belong to another framework of the platform, with its id.
 	Foreign map[string]string
 	// Mounts are the sizes of free disks of their own, in MiB: a volume of type mount takes one as a whole, and nothing else
-	// does. Where there are none such volumes lie on Free.Disk like others. What is kept for a volume is in Free, not here.
+	// does. Where there are none such volumes lie on Free.Disk like others.
 	Mounts []float64
+	// Kept is what the platform keeps on the host for the instances of volumes, by the id of the volume, where it does that: it is
+	// nobody else's, and not counted in Free, Reserved, Ports and Mounts. What running tasks use of it is taken off.
+	Kept map[string]Kept
+}
+
+// Kept is what is kept with a volume, its disk included.
+type Kept struct {
+	Resources
+	Ports Ranges
 }
 
 // facts are the attributes and, where the platform knows it, the fault domain.
@@ -67,6 +79,13 @@ func (r Resources) Add(s Resources) Resources {
 // Sub is the difference, which may be negative.
 func (r Resources) Sub(s Resources) Resources {
 	return Resources{CPUs: r.CPUs - s.CPUs, Mem: r.Mem - s.Mem, Disk: r.Disk - s.Disk, GPUs: r.GPUs - s.GPUs}
+}
+
+// beyond is what r has more than s.
+func (r Resources) beyond(s Resources) Resources {
+	return Resources{
+		CPUs: max(r.CPUs-s.CPUs, 0), Mem: max(r.Mem-s.Mem, 0), Disk: max(r.Disk-s.Disk, 0), GPUs: max(r.GPUs-s.GPUs, 0),
+	}
 }
 
 // Covers reports whether r has at least as much of everything as want.

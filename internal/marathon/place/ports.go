@@ -2,6 +2,7 @@ package place
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
 )
@@ -9,6 +10,9 @@ import (
 // assign finds a host port for each port of the app.
 func (q *query) assign(h *host) ([]int, string) {
 	free := h.ports
+	if kept := h.offer.Kept[q.Volume].Ports; len(kept) > 0 {
+		free = slices.Concat(free, kept)
+	}
 	before := q.Ports
 	if len(before) != len(q.ports) {
 		before = make([]int, len(q.ports))

@@ -16,9 +16,6 @@ func (o *Offer) Take(want Resources, roles []string) {
 	o.Free, o.Reserved = draw(o.Free, o.Reserved, want, roles)
 }
 
-// usable is what is left on the host of the roles an app accepts.
-func (h *host) usable(roles []string) Resources { return usable(h.free, h.left, roles) }
-
 func usable(free Resources, reserved map[string]Resources, roles []string) Resources {
 	var sum Resources
 	if len(roles) == 0 || slices.Contains(roles, unreserved) {

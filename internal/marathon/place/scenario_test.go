@@ -21,10 +21,11 @@ type scenario struct {
 
 // TestScenarios runs the files in testdata:
 //
-//	hosts    one line for each: NAME mem=… cpus=… disk=… ports=5432,31000-31010 volumes=… and any attribute=value
+//	hosts    one line for each: NAME mem=… cpus=… disk=… ports=5432,31000-31010 volumes=… fresh (volumes) v1.mem=…
+//	         (kept for the volume v1) and any attribute=value
 //	app      a definition in JSON
 //	placed   one line for each instance: ID app=/a host=node1 ports=5432 mem=… and any attribute=value of the host
-//	choose   places the app; instance= host= volume= ports= say what is known of the instance, local= and fleet= (number of
+//	choose   places the app; instance= host= volume= ports= shun= (hosts) say what is known of the instance, local= and fleet= (number of
 //	         hosts) what is known of the platform
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -38,8 +39,10 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 	case "hosts":
 		s.offers = nil
 		for name, f := range lines(d.Input) {
+			_, fresh := f["fresh"]
+			f.text("fresh")
 			s.offers = append(s.offers, Offer{
-				Host: name, Free: f.resources(t), Reserved: f.reserved(t), Ports: f.ranges(t), Volumes: f.list("volumes"), Mounts: f.numbers(t, "mounts"),
+				Host: name, FreshVolumes: fresh, Kept: f.kept(t), Free: f.resources(t), Reserved: f.reserved(t), Ports: f.ranges(t, "ports"), Volumes: f.list("volumes"), Mounts: f.numbers(t, "mounts"),
 				Region: f.text("@region"), Zone: f.text("@zone"), Draining: f.text("draining"), Attributes: f.rest(),
 			})
 		}
@@ -47,7 +50,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		s.placed = nil
 		for id, f := range lines(d.Input) {
 			s.placed = append(s.placed, Placed{
-				App: app.ID(f.text("app")), Instance: app.InstanceID(id), Host: f.text("host"),
+				App: app.ID(f.text("app")), Instance: app.InstanceID(id), Host: f.text("host"), Volume: f.text("volume"),
 				Ports: f.ports(t), Holds: f.resources(t), Attributes: f.rest(),
 			})
 		}
@@ -73,6 +76,12 @@ func (s *scenario) choose(t *testing.T, d *datadriven.TestData) string {
 	}
 	n := s.need
 	n.Instance, n.Host, n.Volume, n.Ports = app.InstanceID(f.text("instance")), f.text("host"), f.text("volume"), f.ports(t)
+	for _, host := range f.list("shun") {
+		if n.Shun == nil {
+			n.Shun = map[string]bool{}
+		}
+		n.Shun[host] = true
+	}
 	fleet := NewFleet(s.offers, s.placed)
 	fleet.Local, fleet.Hosts = f.text("local"), int(f.number(t, "fleet"))
 	c := fleet.Choose(n)
@@ -151,6 +160,15 @@ func (f fields) resources(t *testing.T) Resources {
 	return Resources{CPUs: f.number(t, "cpus"), Mem: f.number(t, "mem"), Disk: f.number(t, "disk"), GPUs: f.number(t, "gpus")}
 }
 
+// kept reads v1.cpus=… v1.mem=… v1.ports=… for the volume v1.
+func (f fields) kept(t *testing.T) map[string]Kept {
+	k := Kept{Resources{CPUs: f.number(t, "v1.cpus"), Mem: f.number(t, "v1.mem"), Disk: f.number(t, "v1.disk")}, f.ranges(t, "v1.ports")}
+	if k.Resources == (Resources{}) {
+		return nil
+	}
+	return map[string]Kept{"v1": k}
+}
+
 // reserved reads web.cpus=… web.mem=… for the role web.
 func (f fields) reserved(t *testing.T) map[string]Resources {
 	web := Resources{CPUs: f.number(t, "web.cpus"), Mem: f.number(t, "web.mem")}
@@ -160,9 +178,9 @@ func (f fields) reserved(t *testing.T) map[string]Resources {
 	return map[string]Resources{"web": web}
 }
 
-func (f fields) ranges(t *testing.T) Ranges {
+func (f fields) ranges(t *testing.T, key string) Ranges {
 	var r Ranges
-	for _, part := range f.list("ports") {
+	for _, part := range f.list(key) {
 		from, to, isRange := strings.Cut(part, "-")
 		if !isRange {
 			to = from
@@ -179,7 +197,7 @@ func (f fields) ranges(t *testing.T) Ranges {
 
 func (f fields) ports(t *testing.T) []int {
 	var ports []int
-	for _, r := range f.ranges(t) {
+	for _, r := range f.ranges(t, "ports") {
 		ports = append(ports, r.Begin)
 	}
 	return ports

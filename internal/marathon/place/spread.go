@@ -13,6 +13,7 @@ type query struct {
 	others  *census
 	want    Resources
 	ports   []app.Port
+	mounts  []app.PersistentVolume
 	explain bool // sentences are wanted, not only answers
 	spread  bool // members of a PostgreSQL app that keep apart without being told
 	limit   int  // members that one host may have then
@@ -32,7 +33,7 @@ func (c crowd) less(d crowd) bool {
 }
 
 func (f *Fleet) query(n Need) *query {
-	q := &query{Need: n, fleet: f, others: f.census(n.App.ID), want: Wants(n.App), ports: n.App.Ports()}
+	q := &query{Need: n, fleet: f, others: f.census(n.App.ID), want: Wants(n.App), ports: n.App.Ports(), mounts: Mounts(n.App)}
 	if !n.App.IsPostgres() || slices.ContainsFunc(n.App.Constraints, limitsHost) {
 		return q
 	}

@@ -138,8 +138,9 @@ func (s *Scheduler) ResetDelay(ctx context.Context, id app.ID) (bool, error) {
 	return queued, err
 }
 
-// forgive forgets the failures of an app's tasks that have ended.
+// forgive forgets the failures of an app's tasks that have ended, and where that was.
 func (l *loop) forgive(id app.ID) error {
+	delete(l.shunned, id)
 	for _, i := range l.instances {
 		if i.App != id || i.Failures == 0 || i.Live() {
 			continue

@@ -71,11 +71,12 @@ func (l *loop) launch(fleet *place.Fleet, offers []place.Offer, def app.App, i d
 	if why != "" {
 		return intent{}, why
 	}
-	choice := l.choose(fleet, offers, def, i)
+	n := l.need(def, i)
+	choice := l.choose(fleet, offers, n, i)
 	if !choice.Found {
 		return intent{}, choice.Why
 	}
-	fleet.Take(choice, need(def, i))
+	fleet.Take(choice, n)
 	before, o := i, choice.Offer
 	i.Host, i.Address, i.AgentID, i.Attributes, i.Ports = o.Host, o.Address, o.AgentID, o.Attributes, choice.Ports
 	if i.Volume != "" && !i.Bound {
@@ -92,15 +93,18 @@ func (l *loop) launch(fleet *place.Fleet, offers []place.Offer, def app.App, i d
 }
 
 // choose finds a place. Where a volume was asked for and never came, the same host is asked again while it offers enough.
-func (l *loop) choose(fleet *place.Fleet, offers []place.Offer, def app.App, i deploy.Instance) place.Choice {
-	n := slices.IndexFunc(offers, func(o place.Offer) bool { return o.Host == i.Host })
-	if i.ReservedAt != 0 && !i.Bound && n >= 0 {
-		if same := l.fleet(offers[n : n+1]).Choose(need(def, i)); same.Found {
+func (l *loop) choose(fleet *place.Fleet, offers []place.Offer, n place.Need, i deploy.Instance) place.Choice {
+	at := slices.IndexFunc(offers, func(o place.Offer) bool { return o.Host == i.Host })
+	if i.ReservedAt != 0 && !i.Bound && at >= 0 {
+		if same := l.fleet(offers[at : at+1]).Choose(n); same.Found {
 			return same
 		}
 	}
-	choice := fleet.Choose(need(def, i))
-	l.noteSearch(def.ID, len(offers), choice)
+	choice := fleet.Choose(n)
+	l.noteSearch(n.App.ID, len(offers), choice)
+	if n.Shun[choice.Offer.Host] {
+		delete(l.shunned, n.App.ID) // it has failed wherever it fits: it goes around once more
+	}
 	return choice
 }
 
@@ -163,10 +167,10 @@ func uuid() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-func need(def app.App, i deploy.Instance) place.Need {
-	n := place.Need{App: def, Instance: i.ID, Ports: i.Ports}
+func (l *loop) need(def app.App, i deploy.Instance) place.Need {
+	n := place.Need{App: def, Instance: i.ID, Volume: i.Volume, Shun: l.shunned.hosts(def, time.Now()), Ports: i.Ports}
 	if i.Bound {
-		n.Host, n.Volume = i.Host, i.Volume
+		n.Host = i.Host
 	}
 	return n
 }
@@ -183,11 +187,11 @@ func (l *loop) placed() []place.Placed {
 		if !i.Live() && i.Volume == "" || i.Host == "" {
 			continue
 		}
-		p := place.Placed{App: i.App, Instance: i.ID, Host: i.Host, Attributes: i.Attributes, Ports: i.Ports, Roles: l.defs.Apps[i.App].AcceptedResourceRoles}
+		p := place.Placed{App: i.App, Instance: i.ID, Host: i.Host, Attributes: i.Attributes, Ports: i.Ports, Roles: l.defs.Apps[i.App].AcceptedResourceRoles, Volume: i.Volume}
 		if want := resources(l.defs.Apps[i.App]); !i.Live() {
 			p.Holds = want
 			if i.Volume != "" && !i.Bound {
-				p.Holds.Disk += float64(l.defs.Apps[i.App].VolumeDisk())
+				p.Mounts = place.Mounts(l.defs.Apps[i.App])
 			}
 			if i.Goal != deploy.GoalRunning {
 				p.Holds = place.Resources{Disk: want.Disk}

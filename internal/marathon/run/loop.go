@@ -50,6 +50,7 @@ type loop struct {
 
 	groupVersions []app.Timestamp // that the archive keeps, oldest first
 	failures      map[app.ID]app.TaskFailure
+	shunned       shunned
 	searches      map[app.ID]queueing
 
 	unconfirmed map[app.InstanceID]bool
@@ -87,7 +88,7 @@ func newLoop(ctx context.Context, s *Scheduler, term Term, d driver.Driver) *loo
 		strangers: map[app.TaskID]bool{}, down: map[string]bool{}, roles: map[app.ID]deploy.Roles{},
 		epochs: map[app.ID]int{}, asking: map[app.ID]bool{}, switchovers: map[app.ID]deploy.Switchover{},
 		probes: map[app.InstanceID]*probes{}, waits: map[waitKey]deploy.Wait{},
-		failures: map[app.ID]app.TaskFailure{}, searches: map[app.ID]queueing{},
+		failures: map[app.ID]app.TaskFailure{}, shunned: shunned{}, searches: map[app.ID]queueing{},
 		drained: map[string]string{}, leaving: map[string]string{}, offered: map[string][]string{}, foreign: map[string]map[string]string{},
 		ready: map[app.InstanceID]bool{}, readiness: map[app.InstanceID]*readiness{},
 	}

@@ -32,6 +32,7 @@ type machines struct {
 	tasks     map[app.TaskID]*simTask
 	volumes   map[string]string // volume → host
 	off       map[string]bool   // hosts without power
+	bad       map[string]bool   // hosts on which nothing starts and no volume is made
 	leader    app.InstanceID    // who holds the leader key
 	former    app.InstanceID    // who held it before
 	changed   time.Time         // when it passed from one to the other
@@ -46,6 +47,7 @@ type machines struct {
 	deaf      bool          // requests to kill get lost
 	stopTakes time.Duration // from a kill to the end
 	launches  []string      // "host incarnation"
+	failed    []driver.Spec // launches on bad hosts
 	kills     []string      // hosts, in order
 	out       chan driver.Event
 	seq       int
@@ -59,7 +61,7 @@ type simTask struct {
 
 func newMachines(t *testing.T, db *memory.Store) *machines {
 	m := &machines{
-		t: t, db: db, tasks: map[app.TaskID]*simTask{}, volumes: map[string]string{}, off: map[string]bool{},
+		t: t, db: db, tasks: map[app.TaskID]*simTask{}, volumes: map[string]string{}, off: map[string]bool{}, bad: map[string]bool{},
 		silent: map[app.InstanceID]bool{}, stopTakes: 300 * time.Millisecond,
 	}
 	m.open()
@@ -92,6 +94,9 @@ func (m *machines) Reserve(_ context.Context, r driver.Reservation) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked = append(m.asked, r)
+	if m.bad[r.Host] {
+		return fmt.Errorf("%w: no space left on device", driver.ErrRefused)
+	}
 	if m.unmade && m.mute > 0 {
 		m.mute--
 		return fmt.Errorf("%w: the request got lost", driver.ErrUnavailable)
@@ -106,6 +111,19 @@ func (m *machines) Reserve(_ context.Context, r driver.Reservation) error {
 	}
 	m.out <- driver.VolumeChanged{Volume: driver.Volume{ID: r.Volume, Host: r.Host}, There: true}
 	return nil
+}
+
+// triedBy are the bad hosts to which tasks of an app were sent, in order.
+func (m *machines) triedBy(id app.ID) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var hosts []string
+	for _, s := range m.failed {
+		if s.App.ID == id {
+			hosts = append(hosts, s.Host)
+		}
+	}
+	return hosts
 }
 
 // attempts are the requests to make a volume so far.
@@ -162,6 +180,11 @@ func (m *machines) Launch(ctx context.Context, s driver.Spec) error {
 	}
 	if stored, ok := m.stored(ctx, s.Instance); !ok || stored.Task() != s.Task || stored.State != app.TaskStaging {
 		m.t.Errorf("task %s is launched, the store says %s %s", s.Task, stored.Task(), stored.State)
+	}
+	if m.bad[s.Host] {
+		m.tasks[s.Task], m.failed = &simTask{spec: s}, append(m.failed, s)
+		m.say(s.Task, app.TaskFailed, "no space left on device")
+		return nil
 	}
 	if m.refuse != "" {
 		return fmt.Errorf("%w: %s", driver.ErrRefused, m.refuse)

@@ -104,6 +104,7 @@ func (l *loop) settled(old deploy.Instance, s driver.Status) {
 	now := l.instances[old.ID]
 	delete(l.unconfirmed, old.ID)
 	l.noteFailure(old, now)
+	l.shunned.note(old, now)
 	l.feel(now, s)
 	l.tellReport(old, now)
 }

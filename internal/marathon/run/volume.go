@@ -76,6 +76,7 @@ func (l *loop) storeVolume(v driver.VolumeChanged) bool {
 	case i.ReservedAt != 0 && !i.Bound:
 		// Like a task that ended too soon: the next try comes after a pause.
 		i.ReservedAt, i.Host, i.Message, i.Failures, i.EndedAt = 0, "", v.Why, i.Failures+1, app.At(time.Now())
+		l.shunned.fail(i.App, v.Volume.Host, i.EndedAt)
 		l.tell(Event{Kind: EventWaiting, App: i.App, Instance: i.ID, Host: v.Volume.Host, Text: "the volume was not made: " + v.Why})
 	case i.Bound:
 		// The driver only says so unasked when the data are lost for certain: the instance begins anew, elsewhere.

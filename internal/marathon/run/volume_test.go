@@ -59,3 +59,21 @@ func TestALateRefusalIsNotForTheNextAttempt(t *testing.T) {
 		w.wantRunning("/pg", late.Host)
 	})
 }
+
+// The disk of a volume on its way is kept once: what is left of the host is for others.
+func TestAVolumeOnItsWayIsKeptOnce(t *testing.T) {
+	inBubble(t, func(_ *testing.T, w *world) {
+		here := []app.Constraint{{Field: "hostname", Operator: app.OperatorCluster, Value: new("node1")}}
+		w.m.with(func() { w.m.mute, w.m.unmade = 1, true })
+		first := cluster(1)
+		first.Constraints = here
+		first.Container.Volumes = []app.Volume{{ContainerPath: "pgdata", Mode: "RW", Persistent: &app.PersistentVolume{Size: 60000}}}
+		w.put(first)
+		w.pass(time.Second)
+		beside := web(1)
+		beside.Constraints, beside.Disk = here, 39000 // of the 100000 there are
+		w.put(beside)
+		w.pass(5 * time.Second)
+		w.wantRunning("/web", "node1")
+	})
+}

@@ -54,6 +54,7 @@ func TestMesosFaultAtEveryPoint(t *testing.T) {
 		{"the event stream falls silent", func(_ *world, c *mesosfleet.Cluster) { c.Master.Hush(2 * time.Minute) }},
 		{"offers are taken back before they are used", func(_ *world, c *mesosfleet.Cluster) { c.Master.Withdraw(3) }},
 		{"an agent is restarted", func(_ *world, c *mesosfleet.Cluster) { c.Master.Restart("node2", 20*time.Second) }},
+		{"a host reboots and its agent has another id", func(_ *world, c *mesosfleet.Cluster) { c.Reboot("node2") }},
 		{"a host is out of reach", func(_ *world, c *mesosfleet.Cluster) {
 			c.Lose("node2")
 			time.AfterFunc(20*time.Second, func() { c.Find("node2") })

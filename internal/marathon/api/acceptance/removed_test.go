@@ -26,10 +26,7 @@ import (
 // TestMesosFrameworkRemoved says: when Mesos has removed the framework, a scheduler ends and touches nothing. One that is told
 // of just that framework becomes another one, and each member returns to its volume; so does what comes after it.
 func TestMesosFrameworkRemoved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRemoved(t)
-		defer r.close()
-		r.start("")
+	withSchedulers(t, func(t *testing.T, r *removed) {
 		r.putDatabase()
 		before := r.members(time.Minute)
 		old := r.sched.FrameworkID()
@@ -70,10 +67,7 @@ func TestMesosFrameworkRemoved(t *testing.T) {
 // alone what runs. When Mesos has removed it, the volumes of a database are adopted, and its members return to them; one that
 // was told nothing sees them and cannot.
 func TestMesosMemoryLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRemoved(t)
-		defer r.close()
-		r.start("")
+	withSchedulers(t, func(t *testing.T, r *removed) {
 		r.putDatabase()
 		before, old := r.members(time.Minute), r.sched.FrameworkID()
 		r.stop()
@@ -145,24 +139,41 @@ func (r *removed) wantStrays(members map[string]string, framework string) {
 }
 
 // putDatabase asks for a database of three members.
-func (r *removed) putDatabase() {
-	r.t.Helper()
-	zero, now := 0, app.At(time.Now())
-	a := app.App{
+func (r *removed) putDatabase() { r.put(fewMembers()) }
+
+func fewMembers() app.App {
+	zero := 0
+	return app.App{
 		ID: "/db", CPUs: 1, Mem: 1024, Instances: 3, BackoffSeconds: 1, BackoffFactor: 1.15, MaxLaunchDelaySeconds: 300,
-		Networks: []app.Network{{Mode: app.NetworkBridge}}, KillSelection: app.YoungestFirst, Version: now,
+		Networks: []app.Network{{Mode: app.NetworkBridge}}, KillSelection: app.YoungestFirst,
 		Container: &app.Container{Docker: &app.Docker{Image: "patroni:latest"}, PortMappings: []app.PortMapping{
 			{ContainerPort: 5432, HostPort: &zero, ServicePort: 10000}, {ContainerPort: 8008, HostPort: &zero, ServicePort: 10001},
 		}},
 	}
-	a.VersionInfo.LastConfigChangeAt = now
+}
+
+func (r *removed) put(a app.App) {
+	r.t.Helper()
+	a.Version = app.At(time.Now())
+	a.VersionInfo.LastConfigChangeAt = a.Version
 	_, err := r.sched.Apply(r.t.Context(), func(defs *app.Definitions) error {
 		defs.Apps[a.ID] = a
 		return nil
-	}, app.ApplyOptions{})
+	}, app.ApplyOptions{Force: true})
 	if err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// withSchedulers runs a test over a cluster whose first scheduler runs.
+func withSchedulers(t *testing.T, test func(*testing.T, *removed)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRemoved(t)
+		defer r.close()
+		r.start("")
+		test(t, r)
+	})
 }
 
 // removed is a Mesos cluster with schedulers that come and go.
@@ -252,10 +263,7 @@ func (r *removed) members(after time.Duration) map[string]string {
 // TestMesosAgentGoneBetweenTasks says: a member that was stopped gets a new volume elsewhere when an operator has declared its
 // agent gone, also where that was while no scheduler was there.
 func TestMesosAgentGoneBetweenTasks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRemoved(t)
-		defer r.close()
-		r.start("")
+	withSchedulers(t, func(t *testing.T, r *removed) {
 		r.putDatabase()
 		before := r.members(time.Minute)
 		r.scale(2)

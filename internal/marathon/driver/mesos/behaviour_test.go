@@ -57,7 +57,7 @@ func TestMasterFailover(t *testing.T) {
 	}
 	s.state(spec.Task, app.TaskKilled)
 	s.offer("the volume", func(o place.Offer) bool {
-		return o.Host == "a1" && o.Free.CPUs == 4 && slices.Contains(o.Volumes, spec.Volume)
+		return o.Host == "a1" && o.Free.CPUs == 3 && o.Kept[spec.Volume].CPUs == 1 && slices.Contains(o.Volumes, spec.Volume)
 	})
 	next := s.spec("a1", "1", 2, true)
 	s.launch(next)
@@ -129,7 +129,7 @@ func TestRebootUnderAnotherName(t *testing.T) {
 		s.master.Reboot("a1", another)
 		s.state(spec.Task, app.TaskGone)
 		o := s.offer("the volume", func(o place.Offer) bool {
-			return o.Host == "a1" && o.Free.CPUs == 4 && (o.ID != before) == another && slices.Contains(o.Volumes, spec.Volume)
+			return o.Host == "a1" && o.Free.CPUs == 3 && o.Kept[spec.Volume].CPUs == 1 && (o.ID != before) == another && slices.Contains(o.Volumes, spec.Volume)
 		})
 		next := s.spec("a1", "1", 2, true)
 		next.Offer = o.ID

@@ -196,7 +196,7 @@ func (d *Driver) subscribed(e wire.Subscribed) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.framework, d.failed = e.FrameworkID.Value, nil
-	d.feedback = e.MasterInfo != nil && feedback(e.MasterInfo.Version)
+	d.feedback = e.MasterInfo != nil && wire.AnswersForOperations(e.MasterInfo.Version)
 	d.void("the subscription it was offered on has ended")
 	d.revive()
 	d.askOperations()
@@ -217,15 +217,6 @@ func (d *Driver) void(why string) {
 	for _, a := range d.agents {
 		d.drop(a, why)
 	}
-}
-
-// feedback reports whether masters of that version, and so their agents, answer for operations (since 1.8).
-func feedback(version string) bool {
-	var major, minor int
-	if n, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || n != 2 {
-		return false
-	}
-	return major > 1 || minor >= 8
 }
 
 // hear takes an event.

@@ -68,13 +68,12 @@ func (d *Driver) look(a *agent, o wire.Offer) {
 	}
 }
 
-// offer is what one agent offers in the words of the port. What is reserved for an instance of ours counts as free: the
-// scheduler knows for whom it is.
+// offer is what one agent offers in the words of the port.
 func (d *Driver) offer(a *agent) place.Offer {
 	first := a.offers[slices.Sorted(maps.Keys(a.offers))[0]]
 	o := place.Offer{
 		ID: a.id, Host: a.host, Address: reached(first.URL, first.Hostname), AgentID: a.id,
-		Attributes: map[string]string{}, Reserved: map[string]place.Resources{},
+		Attributes: map[string]string{}, Reserved: map[string]place.Resources{}, FreshVolumes: true,
 	}
 	if first.Domain != nil && first.Domain.FaultDomain != nil {
 		o.Region, o.Zone = first.Domain.FaultDomain.Region.Name, first.Domain.FaultDomain.Zone.Name
@@ -89,11 +88,15 @@ func (d *Driver) offer(a *agent) place.Offer {
 	free := pool(a)
 	o.Mounts = sizes(mounts(free))
 	for _, r := range free {
-		if r.Name == "ports" && r.Ranges != nil && common(r) {
+		switch {
+		case !common(r):
+		case labelOf(r, labelVolume) != "":
+			d.keep(&o, r)
+		case r.Name == "ports" && r.Ranges != nil:
 			ports.Range = append(ports.Range, r.Ranges.Range...)
-			continue
+		default:
+			count(&o, r)
 		}
-		d.count(&o, r)
 	}
 	o.Ports = portRanges(ports)
 	for _, v := range d.volumes {
@@ -149,22 +152,36 @@ func common(r wire.Resource) bool {
 	return r.Revocable == nil && r.Shared == nil && r.ProviderID == nil
 }
 
-// count adds a resource to what the offer shows. What is kept for instances of another framework is nobody's here.
-func (d *Driver) count(o *place.Offer, r wire.Resource) {
+// count adds a resource to what the offer shows.
+func count(o *place.Offer, r wire.Resource) {
 	amount, counted := scalar(r)
-	if !counted || !common(r) {
+	if !counted {
 		return
 	}
-	switch role := reservedFor(r); {
-	case labelOf(r, labelVolume) != "":
-		if d.ours(r) {
-			o.Free = o.Free.Add(amount)
-		}
-	case role == "":
-		o.Free = o.Free.Add(amount)
-	default:
+	if role := reservedFor(r); role != "" {
 		o.Reserved[role] = o.Reserved[role].Add(amount)
+		return
 	}
+	o.Free = o.Free.Add(amount)
+}
+
+// keep adds what is kept with a volume. What is kept for instances of another framework is nobody's here.
+func (d *Driver) keep(o *place.Offer, r wire.Resource) {
+	if !d.ours(r) {
+		return
+	}
+	id := labelOf(r, labelVolume)
+	kept := o.Kept[id]
+	if amount, counted := scalar(r); counted {
+		kept.Resources = kept.Add(amount)
+	}
+	if r.Name == "ports" && r.Ranges != nil {
+		kept.Ports = append(kept.Ports, portRanges(*r.Ranges)...)
+	}
+	if o.Kept == nil {
+		o.Kept = map[string]place.Kept{}
+	}
+	o.Kept[id] = kept
 }
 
 func scalar(r wire.Resource) (place.Resources, bool) {

@@ -43,7 +43,7 @@ func TestOfferSaysWhatPlacingAsks(t *testing.T) {
 	s := setUp(t, c)
 	got := s.host("a1")
 	want := place.Offer{
-		ID: got.ID, AgentID: got.ID, Host: "a1", Address: "127.0.0.1", Region: "eu", Zone: "eu-1",
+		FreshVolumes: true, ID: got.ID, AgentID: got.ID, Host: "a1", Address: "127.0.0.1", Region: "eu", Zone: "eu-1",
 		Free: place.Resources{CPUs: 4, Mem: 4096, Disk: 20000, GPUs: 2}, Reserved: map[string]place.Resources{role: {CPUs: 2}},
 		Ports: place.Ranges{{Begin: 31000, End: 31099}}, Mounts: []float64{60000},
 		Attributes: map[string]string{"rack": "r1", "speed": "2.5", "lanes": "[1-3]", "tags": "{a,b}"},
@@ -81,7 +81,7 @@ func TestVolumeOnADiskOfItsOwn(t *testing.T) {
 	s.reserve(spec)
 	s.volume(spec.Volume, true)
 	s.offer("its size and the other disk", func(o place.Offer) bool {
-		return o.Free.Disk == 70000 && cmp.Equal(o.Mounts, []float64{90000})
+		return o.Free.Disk == 19900 && o.Kept[spec.Volume].Disk == 50100 && cmp.Equal(o.Mounts, []float64{90000})
 	})
 	if err := s.Launch(t.Context(), spec); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,9 @@ func TestVolumeOnADiskOfItsOwn(t *testing.T) {
 	}
 	s.state(spec.Task, app.TaskKilled)
 	s.reopen()
-	s.offer("the volume", func(o place.Offer) bool { return cmp.Equal(o.Volumes, []string{spec.Volume}) && o.Free.Disk == 70000 })
+	s.offer("the volume", func(o place.Offer) bool {
+		return cmp.Equal(o.Volumes, []string{spec.Volume}) && o.Kept[spec.Volume].Disk == 50100
+	})
 	if err := s.Destroy(t.Context(), driver.Volume{ID: spec.Volume, Host: "a1"}); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +115,7 @@ func TestVolumesOfAnotherFramework(t *testing.T) {
 	s.framework = ""
 	s.open(nil)
 	s.offer("the volume of another", func(o place.Offer) bool {
-		return len(o.Volumes) == 0 && o.Foreign[spec.Volume] == former && o.Free == place.Resources{CPUs: 3, Mem: 4096 - 512, Disk: 20000 - 2048}
+		return len(o.Volumes)+len(o.Kept) == 0 && o.Foreign[spec.Volume] == former && o.Free == place.Resources{CPUs: 3, Mem: 4096 - 512, Disk: 20000 - 2048}
 	})
 }
 
@@ -130,7 +132,7 @@ func TestVolumesOfAFormerFramework(t *testing.T) {
 	s.framework = ""
 	s.inherit(former)
 	s.offer("what the volume keeps", func(o place.Offer) bool {
-		return cmp.Equal(o.Volumes, []string{spec.Volume}) && o.Free == place.Resources{CPUs: 4, Mem: 4096, Disk: 20000}
+		return cmp.Equal(o.Volumes, []string{spec.Volume}) && o.Kept[spec.Volume].Resources == place.Resources{CPUs: 1, Mem: 512, Disk: 2048}
 	})
 	again := s.spec("a1", "1", 2, true)
 	s.launch(again)

@@ -86,6 +86,13 @@ func (c *Cluster) Find(host string) {
 	c.Master.Heal(host)
 }
 
+// Reboot cuts the power of a host for a moment: its tasks are dead, its volumes are there, and its agent has another id.
+func (c *Cluster) Reboot(host string) {
+	_ = c.Fleet.KillHost(host)
+	c.Master.Reboot(host, true)
+	_ = c.Fleet.StartHost(host)
+}
+
 // Gone takes a host away for good, and an operator says so.
 func (c *Cluster) Gone(host string) {
 	_ = c.Fleet.Remove(host)

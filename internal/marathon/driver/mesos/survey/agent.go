@@ -66,6 +66,9 @@ func (a Agent) judge(w Wanted, c Cluster) []Finding {
 	if disk.path > 0 {
 		add(Risky, "has "+mib(disk.path)+" on disks of type PATH, which this scheduler makes no volumes of")
 	}
+	if slices.ContainsFunc(a.Total, func(r wire.Resource) bool { return keptFor(r, w.Role) && unnamed(r) }) {
+		add(Risky, "keeps resources for "+w.Role+", which cannot be reserved again for one member: only tasks without a volume can have them (no reservation is needed, a quota will do)")
+	}
 	list = append(list, a.own()...)
 	if !slices.ContainsFunc(list, func(f Finding) bool { return f.Level == Wrong }) {
 		add(Fine, disk.String()+", ports "+a.ports()+": a fixed hostPort has to be one of them")
@@ -80,17 +83,10 @@ func (a Agent) tells(master string) []Finding {
 	switch {
 	case a.can(feedback) && a.can("RESOURCE_PROVIDER"):
 		return nil
-	case asks(master):
+	case wire.AnswersForOperations(master):
 		return []Finding{{Level: Wrong, Found: "does not tell how operations end, so its master refuses to have volumes made there: upgrade it to 1.8, without --agent_features or with RESOURCE_PROVIDER and " + feedback}}
 	}
 	return []Finding{{Level: Risky, Found: "does not tell how operations end: whether a volume was made is known only when it is offered (Mesos 1.8 tells)"}}
-}
-
-// asks reports whether a master of that version is asked how operations end; the driver asks those since 1.8.
-func asks(version string) bool {
-	var major, minor int
-	n, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
-	return err == nil && n == 2 && (major > 1 || minor >= 8)
 }
 
 // ports are the ranges an agent gives to tasks: "31000-32000".
@@ -143,6 +139,12 @@ type room struct {
 	path   float64   // parts of other disks, of which none are
 }
 
+// unnamed reports whether nothing says for whom in particular a resource was reserved, as frameworks do by labels.
+func unnamed(r wire.Resource) bool {
+	labels := r.Reservations[len(r.Reservations)-1].Labels
+	return labels == nil || len(labels.Labels) == 0
+}
+
 // room counts what nobody has reserved, and what was reserved by a framework: volumes that are there lie on it.
 func (a Agent) room(role string) room {
 	var sum room
@@ -163,10 +165,9 @@ func (a Agent) room(role string) room {
 	return sum
 }
 
-// forVolumes reports whether volumes of a role may lie on a disk: what is reserved statically is left to apps that accept it.
+// forVolumes reports whether volumes of a role may lie on a disk: what is reserved for all of a role is left to apps without one.
 func forVolumes(r wire.Resource, role string) bool {
-	n := len(r.Reservations)
-	return n == 0 || r.Reservations[n-1].Role == role && r.Reservations[0].Type != "STATIC"
+	return len(r.Reservations) == 0 || keptFor(r, role) && !unnamed(r)
 }
 
 // largest is the most of each kind.
