@@ -31,7 +31,7 @@ func TestDefinitions(t *testing.T) {
 		for _, u := range updates {
 			id, _ := u.ID()
 			a := u.New(id)
-			if err := a.Validate(); err != nil {
+			if err := (app.Definitions{}).Validate(a, "database"); err != nil {
 				t.Errorf("%s: %v", file, err)
 			}
 			if want := strings.HasPrefix(file, "p"); a.IsPostgres() != want {

@@ -50,6 +50,10 @@ func TestMonitors(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("%s leads, %s is synchronous", f.named(pic.Leader), p.Voters[0])
+		// A member of Patroni answers from what it read in its last round.
+		if err := f.reached(ctx, p.Voters[0], "/sync", http.StatusOK); err != nil {
+			t.Fatal(err)
+		}
 		for _, m := range monitors {
 			if err := m(ctx, pic.Leader, p.Voters[0]); err != nil {
 				t.Error(err)

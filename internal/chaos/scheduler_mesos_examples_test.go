@@ -2,11 +2,9 @@ package chaos
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,230 +14,227 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
+	"github.com/pgbaton/pgbaton/internal/up"
 )
 
-// TestMesosExamples runs examples/mesos/etcd.json as it stands, with only the hosts of the addresses and of the artifacts
-// replaced: the members of etcd start from the program they have fetched, and after the death of a task, of the scheduler and of
-// the agent below them each is the member it was, with its data.
+// TestMesosExamples runs what examples/mesos has for agents without Docker, as it stands but for addresses, the memory of the
+// database and the number of proxies: etcd, PostgreSQL and HAProxy start from the program they have fetched. After the death of a
+// task, of the scheduler and of the agent below them the members of etcd are who they were, with their data; a client that writes
+// through the proxy loses nothing when the leader or the proxy is killed, and little time when the leader is switched over.
 func TestMesosExamples(t *testing.T) {
-	m := &etcdOnMesos{onMesos: emptyMesos(t)}
-	began := time.Now()
-	for _, definition := range m.definitions() {
-		m.ask(http.MethodPost, "/v2/apps", definition)
-	}
-	m.quiet()
-	before, tasks := m.members(), m.allTasks()
-	t.Logf("three members of etcd after %s", time.Since(began).Round(10*time.Millisecond))
-	m.put("first")
-	m.read("first")
+	needPeers(t, "haproxy")
+	m := newExamples(t)
+	m.startEtcd().survive()
+	m.writeThroughProxy()
+}
 
-	m.master.Crash(m.taskOn("node2"))
-	m.put("second") // the others are a majority
-	m.back("node2", before, tasks)
-	m.read("first", "second")
+// examplesOnMesos are the definitions of examples/mesos on a master whose agents have their tasks fetch what they run.
+type examplesOnMesos struct {
+	*onMesos
 
-	tasks = m.allTasks()
-	m.kill("one")
-	m.startOnMesos()
-	m.quiet()
-	m.put("third")
-	if now := m.allTasks(); !maps.Equal(now, tasks) {
-		t.Errorf("tasks after the scheduler was killed: %v; before: %v", now, tasks)
-	}
+	replaced *strings.Replacer
+}
 
-	m.master.Restart("node3", time.Second)
-	m.put("fourth")
-	if now := m.allTasks(); !maps.Equal(now, tasks) {
-		t.Errorf("tasks while an agent restarts: %v; before: %v", now, tasks)
+const (
+	databaseApp, proxyApp = "/postgresql/plain", "/postgresql/proxy"
+	databaseMembers       = 3
+)
+
+func newExamples(t *testing.T) *examplesOnMesos {
+	t.Helper()
+	m := &examplesOnMesos{onMesos: emptyMesos(t, ownPorts)}
+	files := http.NewServeMux()
+	files.Handle("/pgbaton", http.FileServer(http.Dir(filepath.Dir(m.cfg.Program))))
+	files.HandleFunc("/patroni-plain.yml", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, m.text("patroni-plain.yml")) })
+	server := httptest.NewServer(files)
+	t.Cleanup(server.Close)
+	replaced := []string{
+		"http://artifacts.example/", server.URL + "/",
+		"  bin_dir: /usr/lib/postgresql/16/bin\n", "", "shared_buffers: 4GB", "shared_buffers: 16MB",
+		`"PATRONI_SCOPE": "main"`, `"PATRONI_SCOPE": "plain"`, `"instances": 2`, `"instances": 1`,
 	}
-	m.master.Crash(m.taskOn("node3")) // it returns by an offer of the agent that has restarted
-	m.back("node3", before, tasks)
-	m.read("first", "second", "third", "fourth")
-	if now := m.members(); !maps.Equal(now, before) {
-		t.Errorf("members %v; in the beginning %v", now, before)
+	for _, host := range etcdHosts {
+		replaced = append(replaced, host+":31", m.addressOf(host)+":31")
+	}
+	m.replaced = strings.NewReplacer(replaced...)
+	return m
+}
+
+// ownPorts are agents with what the examples ask for. Hosts being addresses of one machine, each has ports of its own to give
+// away, beside those that the examples name.
+func ownPorts(n int, _ up.Place) []wire.Resource {
+	own := 31600 + 20*n
+	return []wire.Resource{
+		{Name: "ports", Type: wire.TypeRanges, Ranges: &wire.Ranges{Range: []wire.Range{{Begin: 31379, End: 31380}, {Begin: 31500, End: 31502}, {Begin: own, End: own + 19}}}},
+		{Name: "cpus", Type: wire.TypeScalar, Scalar: wire.Amount(8)},
+		{Name: "mem", Type: wire.TypeScalar, Scalar: wire.Amount(32768)},
+		{Name: "disk", Type: wire.TypeScalar, Scalar: wire.Amount(400000)},
 	}
 }
 
-// etcdOnMesos is the etcd of the examples.
-type etcdOnMesos struct{ *onMesos }
-
-var etcdHosts = []string{"node1", "node2", "node3"}
-
-// definitions are those of the example, with addresses that are there.
-func (m *etcdOnMesos) definitions() []string {
+// text is a file of the examples, with what is there.
+func (m *examplesOnMesos) text(file string) string {
 	m.t.Helper()
-	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(m.cfg.Program))))
-	m.t.Cleanup(server.Close)
-	text, err := os.ReadFile(filepath.Join(source, "examples", "mesos", "etcd.json"))
+	text, err := os.ReadFile(filepath.Join(source, "examples", "mesos", file))
 	if err != nil {
-		m.t.Fatal(err)
+		m.t.Error(err)
 	}
-	replaced := []string{"http://artifacts.example/", server.URL + "/"}
-	for _, host := range etcdHosts {
-		replaced = append(replaced, "http://"+host+":", "http://"+m.addressOf(host)+":")
+	return m.replaced.Replace(string(text))
+}
+
+// post adds the app of a file, or each of its apps.
+func (m *examplesOnMesos) post(file string) {
+	m.t.Helper()
+	text := m.text(file)
+	if !strings.HasPrefix(text, "[") {
+		text = "[" + text + "]"
 	}
 	var all []json.RawMessage
-	if err := json.Unmarshal([]byte(strings.NewReplacer(replaced...).Replace(string(text))), &all); err != nil || len(all) != len(etcdHosts) {
-		m.t.Fatal(len(all), err)
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		m.t.Fatalf("%s: %v", file, err)
 	}
-	var definitions []string
-	for _, d := range all {
-		definitions = append(definitions, string(d))
+	for _, definition := range all {
+		m.ask(http.MethodPost, "/v2/apps", string(definition))
 	}
-	return definitions
 }
 
-func (m *etcdOnMesos) addressOf(host string) string {
-	for _, h := range m.layout.Hosts {
-		if h.Name == host {
-			return h.Address.String()
-		}
+func (m *examplesOnMesos) addressOf(host string) string {
+	n := slices.IndexFunc(m.layout.Hosts, func(h up.Place) bool { return h.Name == host })
+	if n < 0 {
+		m.t.Fatalf("no host is named %s", host)
 	}
-	m.t.Fatalf("no host is named %s", host)
-	return ""
+	return m.layout.Hosts[n].Address.String()
 }
 
-// quiet waits until nothing is under way and the scheduler says that each member runs.
-func (m *etcdOnMesos) quiet() {
+// quiet waits until nothing is under way and the scheduler says that so many tasks run.
+func (m *examplesOnMesos) quiet(instances int) {
 	m.t.Helper()
 	m.inTime(func(ctx context.Context) error {
 		m.check(ctx)
 		at := "http://" + schedulerAt(m.Agents, "one")
 		code, text, err := sendTo(ctx, m.http, http.MethodGet, at+"/v2/deployments", "")
 		if err != nil || code != http.StatusOK || strings.TrimSpace(text) != "[]" {
-			return errors.Join(err, fmt.Errorf("deployments: %d %s", code, text))
+			_, waits, _ := sendTo(ctx, m.http, http.MethodGet, at+"/pg/v1/waits", "")
+			return errors.Join(err, fmt.Errorf("deployments: %d %s; waits: %s", code, text, waits))
 		}
 		_, text, err = sendTo(ctx, m.http, http.MethodGet, at+"/v2/tasks", "")
-		if running := strings.Count(text, `"TASK_RUNNING"`); err != nil || running != len(etcdHosts) {
-			return errors.Join(err, fmt.Errorf("%d of %d run: %s", running, len(etcdHosts), text))
+		if running := strings.Count(text, `"TASK_RUNNING"`); err != nil || running != instances {
+			return errors.Join(err, fmt.Errorf("%d of %d run: %s", running, instances, text))
 		}
 		return nil
 	})
 }
 
-// check does the health check of the definitions, in place of the agents.
-func (m *etcdOnMesos) check(ctx context.Context) {
+// check does the health check of etcd's definitions, in place of the agents.
+func (m *examplesOnMesos) check(ctx context.Context) {
 	for _, host := range etcdHosts {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(m.addressOf(host), "31379"))
 		if err != nil {
 			continue
 		}
 		_ = conn.Close()
-		for _, task := range m.master.Running(host) {
-			m.master.Healthy(task, true)
-		}
+		m.master.Healthy(m.of(etcdApp(host), host), true)
 	}
 }
 
-func (m *etcdOnMesos) allTasks() map[string]string {
+// writeThroughProxy starts the database and the proxy. A client writes through the proxy while the leader is killed and another
+// one is switched over.
+func (m *examplesOnMesos) writeThroughProxy() {
 	m.t.Helper()
-	tasks := map[string]string{}
-	for _, host := range etcdHosts {
-		tasks[host] = m.taskOn(host)
+	began := time.Now()
+	m.post("patroni-plain.json")
+	m.post("haproxy.json")
+	m.quiet(len(etcdHosts) + databaseMembers + 1)
+	m.whole("")
+	m.t.Logf("three members and a proxy after %s", time.Since(began).Round(10*time.Millisecond))
+	writer, err := StartWriter(m.ctx, m.reaching(31500, "sslmode=disable")) // on whatever host the proxy runs
+	if err != nil {
+		m.t.Fatal(err)
 	}
-	return tasks
+	defer writer.Stop()
+	for _, d := range []struct {
+		name    string
+		do      func(leader app.Member)
+		another bool // leads then
+		within  time.Duration
+	}{
+		{"the leader's task is killed", func(leader app.Member) { m.master.Crash(string(leader.Task)) }, true, healWithin},
+		{"the proxy's task is killed", func(app.Member) { m.master.Crash(m.proxy()) }, false, healWithin},
+		{"switchover", func(app.Member) { m.ask(http.MethodPost, "/pg/v1/clusters"+databaseApp+"/switchover", "") }, true, planned},
+	} {
+		leader := m.whole("")
+		if err := writer.Written(m.ctx); err != nil {
+			m.t.Fatal(err)
+		}
+		began := time.Now()
+		d.do(leader)
+		former := ""
+		if d.another {
+			former = leader.Name
+		}
+		now := m.whole(former)
+		if err := writer.Written(m.ctx); err != nil {
+			m.t.Fatal(err)
+		}
+		outage := writer.Outage(began).Length()
+		m.t.Logf("%s: %s leads after %s, no write for %d ms", d.name, now.Name, leader.Name, outage.Milliseconds())
+		if outage > d.within {
+			m.t.Errorf("%s: no write for %s", d.name, outage)
+		}
+		if lost, err := writer.Audit(m.ctx, nil); err != nil || lost > 0 {
+			m.t.Fatalf("%s: %d rows lost: %v", d.name, lost, err)
+		}
+	}
+	m.t.Logf("%d rows acknowledged, none lost", len(writer.Acks()))
 }
 
-// back waits until another task than before runs on a host, which is the member it was.
-func (m *etcdOnMesos) back(host string, members, tasks map[string]string) {
+// whole waits until all members but the leader are promised to commits, and somebody else leads than the one named. Before that it
+// turns quorum mode on.
+func (m *examplesOnMesos) whole(former string) (leader app.Member) {
 	m.t.Helper()
 	m.inTime(func(ctx context.Context) error {
-		if running := m.master.Running(host); len(running) != 1 || running[0] == tasks[host] {
-			return fmt.Errorf("%v run on %s", running, host)
-		}
-		id, err := m.member(ctx, host)
-		if err == nil && id != members[host] {
-			m.t.Fatalf("%s is member %s; it was %s", host, id, members[host])
-		}
-		return err
-	})
-	m.quiet()
-}
-
-// members are the ids of the members by their hosts. There are no others.
-func (m *etcdOnMesos) members() map[string]string {
-	m.t.Helper()
-	ids := map[string]string{}
-	m.inTime(func(ctx context.Context) error {
-		for _, host := range etcdHosts {
-			id, err := m.member(ctx, host)
-			if err != nil {
-				return err
-			}
-			ids[host] = id
-		}
-		var list struct{ Members []struct{ ID string } }
-		if err := m.etcd3(ctx, etcdHosts[0], "cluster/member/list", nil, &list); err != nil {
+		_, text, err := sendTo(ctx, m.http, http.MethodGet, "http://"+schedulerAt(m.Agents, "one")+"/pg/v1/clusters"+databaseApp, "")
+		if err != nil {
 			return err
 		}
-		for _, member := range list.Members {
-			if !slices.Contains(slices.Collect(maps.Values(ids)), member.ID) {
-				m.t.Fatalf("member %s runs nowhere: %v", member.ID, ids)
-			}
+		var c app.Cluster
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			return err
 		}
-		return nil
+		n := slices.IndexFunc(c.Members, func(o app.Member) bool { return o.Name == c.Leader })
+		if n < 0 || c.Leader == "" || c.Leader == former || len(c.Members) != databaseMembers {
+			return errors.New("who leads: " + text)
+		}
+		leader = c.Members[n]
+		if strings.Count(text, `"quorum_standby"`) == databaseMembers-1 {
+			return nil
+		}
+		code, told, err := sendTo(ctx, m.http, http.MethodPatch, "http://"+leader.API+"/config", `{"synchronous_mode": "quorum"}`)
+		return errors.Join(err, fmt.Errorf("PATCH /config: %d %s; not whole: %s", code, told, text))
 	})
-	return ids
+	return leader
 }
 
-// member is the id of the member on a host.
-func (m *etcdOnMesos) member(ctx context.Context, host string) (string, error) {
-	var status struct {
-		Header struct {
-			MemberID string `json:"member_id"`
-		}
-		Leader string
-	}
-	err := m.etcd3(ctx, host, "maintenance/status", nil, &status)
-	if err == nil && (status.Leader == "" || status.Leader == "0") {
-		err = errors.New(host + " knows of no leader")
-	}
-	return status.Header.MemberID, err
-}
-
-// put writes a key through the first member.
-func (m *etcdOnMesos) put(key string) {
+func (m *examplesOnMesos) proxy() string {
 	m.t.Helper()
-	body := map[string]any{"key": base64.StdEncoding.EncodeToString([]byte(key)), "value": base64.StdEncoding.EncodeToString([]byte("kept"))}
-	m.inTime(func(ctx context.Context) error { return m.etcd3(ctx, etcdHosts[0], "kv/put", body, nil) })
-}
-
-// read waits until every member has the keys in its own data.
-func (m *etcdOnMesos) read(keys ...string) {
-	m.t.Helper()
-	for _, host := range etcdHosts {
-		for _, key := range keys {
-			m.inTime(func(ctx context.Context) error {
-				var found struct{ Count string }
-				body := map[string]any{"key": base64.StdEncoding.EncodeToString([]byte(key)), "serializable": true}
-				if err := m.etcd3(ctx, host, "kv/range", body, &found); err != nil {
-					return err
-				}
-				if found.Count != "1" {
-					return fmt.Errorf("%s has no %q", host, key)
-				}
-				return nil
-			})
+	for _, h := range m.layout.Hosts {
+		if task := m.of(proxyApp, h.Name); task != "" {
+			return task
 		}
 	}
+	m.t.Fatal("no proxy runs")
+	return ""
 }
 
-// etcd3 calls etcd's v3 API as JSON over HTTP.
-func (m *etcdOnMesos) etcd3(ctx context.Context, host, call string, body map[string]any, answer any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
+// of is the task of an app on a host, empty when there is none.
+func (m *examplesOnMesos) of(id app.ID, host string) string {
+	for _, task := range m.master.Running(host) {
+		if app.TaskID(task).Instance().App() == id {
+			return task
+		}
 	}
-	if body == nil {
-		text = []byte("{}")
-	}
-	at := "http://" + net.JoinHostPort(m.addressOf(host), "31379") + "/v3/" + call
-	code, told, err := sendTo(ctx, m.http, http.MethodPost, at, string(text))
-	if err != nil || code != http.StatusOK {
-		return errors.Join(err, fmt.Errorf("%s: %d %s", at, code, told))
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.Unmarshal([]byte(told), answer)
+	return ""
 }

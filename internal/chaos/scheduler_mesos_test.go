@@ -17,6 +17,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/mesostest"
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
+	"github.com/pgbaton/pgbaton/internal/up"
 )
 
 // TestSchedulerOnMesos runs the scheduler on a master whose agents run their tasks as processes, each in a namespace of its own
@@ -208,7 +209,7 @@ func (m *onMesos) taskOn(host string) string {
 
 func newMesos(t *testing.T) *onMesos {
 	t.Helper()
-	m := emptyMesos(t)
+	m := emptyMesos(t, samePorts)
 	m.ask(http.MethodPost, "/v2/apps", m.definition())
 	began := time.Now()
 	m.settled(appInstances)
@@ -216,25 +217,30 @@ func newMesos(t *testing.T) *onMesos {
 	return m
 }
 
-// emptyMesos is a scheduler that has no apps yet.
-func emptyMesos(t *testing.T) *onMesos {
+// samePorts are agents that all have the ports of the app to give away: each host has its address.
+func samePorts(int, up.Place) []wire.Resource {
+	return []wire.Resource{
+		{Name: "ports", Type: wire.TypeRanges, Ranges: &wire.Ranges{Range: []wire.Range{{Begin: 5432, End: 5432}, {Begin: 8008, End: 8008}, {Begin: 31000, End: 31999}}}},
+		{Name: "cpus", Type: wire.TypeScalar, Scalar: wire.Amount(4)},
+		{Name: "mem", Type: wire.TypeScalar, Scalar: wire.Amount(8192)},
+		{Name: "disk", Type: wire.TypeScalar, Scalar: wire.Amount(50000)},
+	}
+}
+
+// emptyMesos is a scheduler that has no apps yet, on agents with those resources.
+func emptyMesos(t *testing.T, resources func(n int, h up.Place) []wire.Resource) *onMesos {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	m := &onMesos{schedulers: &schedulers{Agents: agents(t, AgentsConfig{}), t: t, ctx: ctx, running: map[string]*child{}}}
 	config := filepath.Join(m.Dir(), "agent.yml")
 	folder := filepath.Join(m.Dir(), "agents")
-	if err := errors.Join(os.WriteFile(config, []byte(mesosAgentFile), 0o600), m.give(config), m.makeFolder(folder), os.Chmod(folder, 0o711), m.makeFolder(m.sockets())); err != nil { //nolint:gosec // tasks pass through
+	if err := errors.Join(os.WriteFile(config, []byte(mesosAgentFile), 0o600), m.give(config), m.makeFolder(folder), os.Chmod(folder, 0o711), m.makeFolder(m.sockets()), m.keepSecrets()); err != nil { //nolint:gosec // tasks pass through
 		t.Fatal(err)
 	}
 	var machines []mesostest.AgentConfig
-	for _, h := range m.layout.Hosts {
-		machines = append(machines, mesostest.AgentConfig{Hostname: h.Name, IP: h.Address.String(), Resources: []wire.Resource{
-			{Name: "ports", Type: wire.TypeRanges, Ranges: &wire.Ranges{Range: []wire.Range{{Begin: 5432, End: 5432}, {Begin: 8008, End: 8008}, {Begin: 31000, End: 31999}}}},
-			{Name: "cpus", Type: wire.TypeScalar, Scalar: wire.Amount(4)},
-			{Name: "mem", Type: wire.TypeScalar, Scalar: wire.Amount(8192)},
-			{Name: "disk", Type: wire.TypeScalar, Scalar: wire.Amount(50000)},
-		}})
+	for n, h := range m.layout.Hosts {
+		machines = append(machines, mesostest.AgentConfig{Hostname: h.Name, IP: h.Address.String(), Resources: resources(n, h)})
 	}
 	m.master = mesostest.New(t, mesostest.Config{Agents: machines, Run: namespaces{m.Agents, folder}})
 	t.Cleanup(func() {
@@ -250,6 +256,18 @@ func emptyMesos(t *testing.T) *onMesos {
 // sockets is the folder of the servers' sockets: volumes have paths that are too long for them, and below /tmp those of servers
 // that were killed would stay.
 func (m *onMesos) sockets() string { return filepath.Join(m.Dir(), "run") }
+
+func (m *onMesos) secrets() string { return filepath.Join(m.Dir(), "secrets") }
+
+// keepSecrets writes the passwords that the examples refer to.
+func (m *onMesos) keepSecrets() error {
+	err := m.makeFolder(m.secrets())
+	for _, name := range []string{"superuser", "replication"} {
+		file := filepath.Join(m.secrets(), name)
+		err = errors.Join(err, os.WriteFile(file, []byte(agentsPassword), 0o600), m.give(file))
+	}
+	return err
+}
 
 // logSandboxes shows the end of what each task printed.
 func (m *onMesos) logSandboxes(folder string) {
@@ -272,7 +290,7 @@ func (m *onMesos) startOnMesos() {
 	c, err := m.run("one", []string{"PATRONI_SUPERUSER_PASSWORD=" + agentsPassword, "PATRONI_REPLICATION_PASSWORD=" + agentsPassword},
 		"scheduler", "--dcs", strings.Join(m.layout.EtcdEndpoints(), ","), "--listen", schedulerAt(m.Agents, "one"), "--driver", "mesos",
 		"--master", m.master.Address(), "--mesos-role", "postgresql", "--mesos-principal", "pgbaton",
-		"--task-env", "PATRONI_SUPERUSER_PASSWORD", "--task-env", "PATRONI_REPLICATION_PASSWORD", "--task-env", "PGBATON_RUN_DIR="+m.sockets())
+		"--task-env", "PATRONI_SUPERUSER_PASSWORD", "--task-env", "PATRONI_REPLICATION_PASSWORD", "--task-env", "PGBATON_RUN_DIR="+m.sockets(), "--task-env", "XDG_RUNTIME_DIR="+m.sockets(), "--secrets", m.secrets())
 	if err != nil {
 		m.t.Fatal(err)
 	}

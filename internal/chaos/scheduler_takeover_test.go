@@ -244,12 +244,16 @@ func (s *schedulers) inTime(try func(ctx context.Context) error) {
 
 // direct is how a client finds the primary.
 func (s *schedulers) direct() string {
+	return s.reaching(5432, "sslmode=disable&target_session_attrs=read-write")
+}
+
+// reaching is how a client reaches PostgreSQL at a port of whatever host has it.
+func (s *schedulers) reaching(port uint16, options string) string {
 	var hosts []string
 	for _, host := range s.layout.Hosts {
-		hosts = append(hosts, netip.AddrPortFrom(host.Address, 5432).String())
+		hosts = append(hosts, netip.AddrPortFrom(host.Address, port).String())
 	}
 	return (&url.URL{
-		Scheme: "postgres", User: url.UserPassword("postgres", agentsPassword), Host: strings.Join(hosts, ","), Path: "/postgres",
-		RawQuery: "sslmode=disable&target_session_attrs=read-write",
+		Scheme: "postgres", User: url.UserPassword("postgres", agentsPassword), Host: strings.Join(hosts, ","), Path: "/postgres", RawQuery: options,
 	}).String()
 }
