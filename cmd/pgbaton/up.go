@@ -54,7 +54,7 @@ replicas first and the leader last.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd.Context(), cmd.OutOrStdout(), o) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "where everything is kept")
+	f.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "where everything is kept; "+stateDirEnv+" names another default, for operator commands too")
 	f.StringVar(&o.app, "app", "", "Marathon app to run (default the built-in examples/mesos/patroni-marathon.json)")
 	f.StringVar(&o.config, "config", "", "configuration file of every task of the app (default the built-in examples/mesos/postgres0.yml)")
 	f.IntVar(&o.hosts, "hosts", 5, "virtual hosts: node1, node2, …")
@@ -65,8 +65,14 @@ replicas first and the leader last.`,
 	return c
 }
 
-// defaultStateDir is /var/lib/pgbaton for root, and the place for state of everybody else.
+// stateDirEnv names another place for the state of `pgbaton up`, for it and for the commands that look for its cluster.
+const stateDirEnv = "PGBATON_STATE_DIR"
+
+// defaultStateDir is the one of the environment, else /var/lib/pgbaton for root, and the place for state of everybody else.
 func defaultStateDir() string {
+	if dir := os.Getenv(stateDirEnv); dir != "" {
+		return dir
+	}
 	if os.Geteuid() == 0 {
 		return "/var/lib/pgbaton"
 	}

@@ -50,7 +50,7 @@ func attempt(t *testing.T, p *Platform, args ...string) (output string, code int
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.cfg.Program, args...)
-	cmd.Dir, cmd.Env = source, environment()
+	cmd.Dir, cmd.Env = source, append(environment(), "PGBATON_STATE_DIR="+p.Dir(), "HOME="+p.Dir(), "XDG_CONFIG_HOME=") // no other cluster
 	var printed, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &printed, &complaint
 	err := cmd.Run()

@@ -33,6 +33,22 @@ func opened(t *testing.T, vars map[string]string, file string, args ...string) (
 	return got, err
 }
 
+func TestTheClusterBesideDoesNotAnswer(t *testing.T) {
+	silence := errors.New("silence")
+	env := testEnv(&bytes.Buffer{}, nil, "")
+	env.Vars = nil
+	env.Beside = func() map[string]string {
+		return map[string]string{"PATRONI_SCOPE": "beside", "PATRONI_ETCD_HOSTS": "127.0.0.21:2379"}
+	}
+	env.Open = func(context.Context, config.Client) (DCS, error) { return nil, silence }
+	if err := runIn(t, env, "list"); !errors.Is(err, silence) || !strings.Contains(err.Error(), "pgbaton up") {
+		t.Errorf("the one who named nothing does not learn who was asked: %v", err)
+	}
+	if err := runIn(t, env, "-d", "10.0.0.6", "list", "demo"); !errors.Is(err, silence) || strings.Contains(err.Error(), "pgbaton up") {
+		t.Errorf("the one who named a DCS hears of another: %v", err)
+	}
+}
+
 func TestWhereTheClusterIsSaid(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "patronictl.yaml")

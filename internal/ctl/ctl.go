@@ -140,6 +140,8 @@ type tool struct {
 	url      string
 	insecure bool
 	input    *bufio.Reader
+	// beside is true once the configuration is that of the cluster beside, for want of another.
+	beside bool
 	// interrupted ends questions.
 	interrupted <-chan struct{}
 }
@@ -172,6 +174,9 @@ func (t *tool) open(ctx context.Context, named, group string) (*session, error) 
 	defer cancel()
 	if s.DCS, err = t.env.Open(ctx, cfg); err != nil {
 		peers.Close()
+		if t.beside {
+			return nil, fmt.Errorf("nothing says which DCS to ask, and that of pgbaton up, which may not run, could not be opened: %w", err)
+		}
 		return nil, err
 	}
 	return s, nil

@@ -112,6 +112,7 @@ func (t *tool) variables(file string) map[string]string {
 	if out == nil {
 		return vars
 	}
+	t.beside = true
 	maps.Copy(out, vars)
 	return out
 }

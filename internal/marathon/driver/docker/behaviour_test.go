@@ -618,7 +618,8 @@ func declaredVolumes(_ *testing.T, r *trial) {
 
 func portChecks(t *testing.T, r *trial) {
 	some, index, port := 0, 0, 8080
-	a := bridged(`trap 'exit 0' TERM; while :; do printf 'HTTP/1.0 200 OK\r\n\r\n' | nc -l -p 8080; done`, app.PortMapping{ContainerPort: 8080, HostPort: &some})
+	// a server that takes connections of several checks at once
+	a := bridged(`mkdir /www && echo well >/www/index.html && exec httpd -f -p 8080 -h /www`, app.PortMapping{ContainerPort: 8080, HostPort: &some})
 	a.HealthChecks = []app.HealthCheck{
 		{Protocol: app.ProtocolMesosTCP, PortIndex: &index, IntervalSeconds: 1, TimeoutSeconds: 2, MaxConsecutiveFailures: 3, GracePeriodSeconds: 20},
 		{Protocol: app.ProtocolMesosHTTP, Port: &port, Path: "/", IntervalSeconds: 1, TimeoutSeconds: 2, MaxConsecutiveFailures: 3, GracePeriodSeconds: 20},
