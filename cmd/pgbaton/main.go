@@ -2,15 +2,12 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -34,10 +31,8 @@ const (
 
 // execute runs the program of that name, as a shell does.
 func execute(name string, args []string) int {
-	// The first signal ends the context and with it the program in good order; a second one is not caught.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, release := untilEnded()
+	defer release()
 	understood := false
 	root := named(name)
 	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }

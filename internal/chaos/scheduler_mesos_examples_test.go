@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -113,7 +112,6 @@ func (m *examplesOnMesos) addressOf(host string) string {
 func (m *examplesOnMesos) quiet(instances int) {
 	m.t.Helper()
 	m.inTime(func(ctx context.Context) error {
-		m.check(ctx)
 		at := "http://" + schedulerAt(m.Agents, "one")
 		code, text, err := sendTo(ctx, m.http, http.MethodGet, at+"/v2/deployments", "")
 		if err != nil || code != http.StatusOK || strings.TrimSpace(text) != "[]" {
@@ -126,18 +124,6 @@ func (m *examplesOnMesos) quiet(instances int) {
 		}
 		return nil
 	})
-}
-
-// check does the health check of etcd's definitions, in place of the agents.
-func (m *examplesOnMesos) check(ctx context.Context) {
-	for _, host := range etcdHosts {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(m.addressOf(host), "31379"))
-		if err != nil {
-			continue
-		}
-		_ = conn.Close()
-		m.master.Healthy(m.of(etcdApp(host), host), true)
-	}
 }
 
 // writeThroughProxy starts the database and the proxy. A client writes through the proxy while the leader is killed and another

@@ -73,6 +73,7 @@ func (m *onMesos) deeds() []mesosDeed {
 		}},
 		{name: "scale 5 to 3, the scheduler killed", planned: true, killed: true, instances: 3, do: ask(http.MethodPatch, AppPath, `{"instances": 3}`)},
 		{name: "maintenance of the leader's host", planned: true, instances: 3, do: m.maintain},
+		{name: "the leader's agent is drained", planned: true, instances: 3, do: m.drain},
 		{name: "the leader's agent out of reach", planned: true, instances: 3, do: m.partition},
 		{name: "restart, the master fails over", planned: true, instances: 3, do: m.failOver},
 		{name: "the leader's agent reboots as another", instances: 3, do: func() { m.master.Reboot(m.leads(), true) }},
@@ -148,6 +149,19 @@ func (m *onMesos) maintain() {
 		return nil
 	})
 	m.master.Stay(host)
+}
+
+// drain has the leader's agent end its tasks, which nobody asks the scheduler about, and calls it off once somebody else leads.
+func (m *onMesos) drain() {
+	host := m.leads()
+	m.master.Drain(host)
+	m.inTime(func(context.Context) error {
+		if m.leads() == host {
+			return errors.New(host + " still leads")
+		}
+		return nil
+	})
+	m.master.Reactivate(host)
 }
 
 // failOver has another master lead in the middle of a restart. Its agents come to it after a second.

@@ -62,6 +62,9 @@ func (s *Server) stop(ctx context.Context, o StopOptions) (Shutdown, error) {
 	if err := signal(pm, o.Mode.signal()); err != nil {
 		return Shutdown{}, fmt.Errorf("stop PostgreSQL: %w", err)
 	}
+	if o.Mode == Fast {
+		defer s.reminding(ctx, pm)()
+	}
 	_, err := s.settle(ctx, pm, []string{filepath.Join(s.dir, "global", "pg_control")}, func() (bool, error) {
 		if o.OnCheckpoint != nil && o.Mode == Fast {
 			if down := s.written(ctx, pm); down.Checkpoint != 0 {

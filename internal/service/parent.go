@@ -37,7 +37,8 @@ func Parent(path string, args, env []string) (int, error) {
 }
 
 // ownGroup puts the program into a process group of its own, in front of the terminal where there is one: a Ctrl-C would
-// reach it twice otherwise, and the second one ends a program that is about to end well.
+// reach it twice otherwise. What ends a whole process tree still reaches it twice, so the program has to take the second
+// request for an echo of the first.
 func ownGroup() *syscall.SysProcAttr {
 	_, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
 	return &syscall.SysProcAttr{Setpgid: true, Foreground: err == nil}

@@ -69,6 +69,7 @@ type fate struct {
 	points int
 	at     string // the point of the crash
 	broken *Violation
+	unmet  bool // what was to go wrong there never did
 }
 
 // crashAt runs the history and kills the scheduler at one of its points, 0 for none.

@@ -35,6 +35,12 @@ func TestMesosFaultAtEveryPoint(t *testing.T) {
 		strike func(*world, *mesosfleet.Cluster)
 	}{
 		{"another master leads", func(_ *world, c *mesosfleet.Cluster) { c.Master.Failover(2 * time.Second) }},
+		{"another master leads, and the former one names it", func(_ *world, c *mesosfleet.Cluster) {
+			c.Master.Follow("127.0.0.2:5050")
+			c.Master.Failover(2 * time.Second)
+		}},
+		{"another scheduler takes the framework over", (*world).usurp},
+		{"statuses come again", func(_ *world, c *mesosfleet.Cluster) { c.Master.Repeat() }},
 		{"the answer to an ACCEPT gets lost", func(_ *world, c *mesosfleet.Cluster) { c.Master.LoseAnswers(wire.CallAccept, 1) }},
 		{"an ACCEPT gets lost", func(_ *world, c *mesosfleet.Cluster) { c.Master.LoseCalls(wire.CallAccept, 1) }},
 		{"a KILL and an ACKNOWLEDGE get lost", func(_ *world, c *mesosfleet.Cluster) {
@@ -79,14 +85,21 @@ func throughMesos(t *testing.T, strike func(*world, *mesosfleet.Cluster), step i
 	if testing.Short() {
 		step = 30
 	}
-	tried := 0
+	tried, unmet := 0, 0
 	for n := 1; n <= all.points; n += step {
 		tried++
-		if out := struckAt(t, h, n, strike); out.broken != nil {
+		out := struckAt(t, h, n, strike)
+		if out.broken != nil {
 			t.Errorf("point %d of %d (%s): %v", n, all.points, out.at, out.broken)
 		}
+		if out.unmet {
+			unmet++
+		}
 	}
-	t.Logf("%d of %d points", tried, all.points)
+	t.Logf("%d of %d points, %d of them in vain", tried, all.points, unmet)
+	if 2*unmet > tried {
+		t.Error("most of the time nothing met what was prepared")
+	}
 }
 
 // struckAt runs the history over Mesos, and lets something happen at one of its points.
@@ -107,7 +120,7 @@ func struckAt(t *testing.T, h History, point int, strike func(*world, *mesosflee
 		}, nil)
 		defer w.close()
 		w.between = func() {
-			if m.took() {
+			if m.took() || len(w.life.ended) > 0 {
 				w.restart()
 			}
 		}
@@ -115,9 +128,29 @@ func struckAt(t *testing.T, h History, point int, strike func(*world, *mesosflee
 		if w.broken == nil {
 			w.checkKept(cluster)
 		}
-		out = fate{points: m.count, at: m.what, broken: w.broken}
+		out = fate{points: m.count, at: m.what, broken: w.broken, unmet: cluster.Master.Unmet() > 0}
 	})
 	return out
+}
+
+// usurp subscribes as the framework of the scheduler, who is told to stop; its successor takes the framework back.
+func (w *world) usurp(c *mesosfleet.Cluster) {
+	id := c.Master.Framework()
+	if id == "" {
+		return
+	}
+	other := w.below.open()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	go func() {
+		for range other.Events() {
+		}
+		cancel() // it was told to stop itself
+	}()
+	go func() {
+		_, _ = other.Subscribe(ctx, id)
+		<-ctx.Done()
+		_ = other.Close()
+	}()
 }
 
 // checkKept looks that nothing is reserved but for volumes that are there.

@@ -25,11 +25,9 @@ func checksBeside(_ *testing.T, s *session) {
 	}}
 	s.launch(spec)
 	for _, want := range []bool{true, false} {
-		s.awaitEvent(func(e driver.Event) bool {
-			changed, ok := e.(driver.StatusChanged)
-			return ok && changed.Status.Task == spec.Task && changed.Status.State == app.TaskRunning &&
-				changed.Status.Healthy != nil && *changed.Status.Healthy == want
-		})
+		s.ack(s.awaitStatus(spec.Task, func(got driver.Status) bool {
+			return got.State == app.TaskRunning && got.Healthy != nil && *got.Healthy == want
+		}))
 	}
 }
 

@@ -108,7 +108,7 @@ func (s *session) end() {
 	}
 	for _, spec := range s.launched {
 		_ = s.Kill(s.t.Context(), spec.Task, 0)
-		s.awaitStatus(spec.Task, app.TaskState.Terminal)
+		s.awaitStatus(spec.Task, hasEnded)
 	}
 	for volume, host := range s.volumes {
 		s.destroy(volume, host)
@@ -179,12 +179,15 @@ func (s *session) launch(spec driver.Spec) driver.Spec {
 // await waits for the task to report the state, and acknowledges it.
 func (s *session) await(task app.TaskID, state app.TaskState) driver.Status {
 	s.t.Helper()
-	status := s.awaitStatus(task, func(got app.TaskState) bool { return got == state })
+	status := s.awaitStatus(task, func(got driver.Status) bool { return got.State == state })
 	s.ack(status)
 	return status
 }
 
-func (s *session) awaitStatus(task app.TaskID, want func(app.TaskState) bool) driver.Status {
+// hasEnded is what to wait for where any end will do.
+func hasEnded(got driver.Status) bool { return got.State.Terminal() }
+
+func (s *session) awaitStatus(task app.TaskID, want func(driver.Status) bool) driver.Status {
 	s.t.Helper()
 	var last driver.Status
 	s.awaitEvent(func(e driver.Event) bool {
@@ -193,7 +196,7 @@ func (s *session) awaitStatus(task app.TaskID, want func(app.TaskState) bool) dr
 			return false
 		}
 		last = changed.Status
-		if want(last.State) {
+		if want(last) {
 			return true
 		}
 		s.ack(last) // platforms may keep the next until this one is settled
@@ -361,7 +364,7 @@ func (s *session) follows(spec driver.Spec, incarnation int, cmd string) bool {
 	next := s.spec("1", incarnation, cmd)
 	next.Instance, next.Task, next.Volume = spec.Instance, app.NewTaskID(spec.Instance, incarnation), spec.Volume
 	s.launch(next)
-	status := s.awaitStatus(next.Task, app.TaskState.Terminal)
+	status := s.awaitStatus(next.Task, hasEnded)
 	s.ack(status)
 	return status.State == app.TaskFinished
 }
@@ -447,7 +450,7 @@ func killAnswers(t *testing.T, s *session) {
 	s.await(unknown.Task, app.TaskGone)
 
 	ended := s.launch(s.spec("1", 1, Ends))
-	s.awaitStatus(ended.Task, app.TaskState.Terminal)
+	s.awaitStatus(ended.Task, hasEnded)
 	if err := s.Kill(t.Context(), ended.Task, 0); err != nil {
 		t.Fatalf("kill of an ended task: %v", err)
 	}
@@ -470,7 +473,7 @@ func tasksOutliveDriver(t *testing.T, s *session) {
 
 func statusComesAgain(t *testing.T, s *session) {
 	spec := s.launch(s.spec("1", 1, Ends))
-	first := s.awaitStatus(spec.Task, app.TaskState.Terminal) // not acknowledged
+	first := s.awaitStatus(spec.Task, hasEnded) // not acknowledged
 	s.reopen()
 	second := s.await(spec.Task, app.TaskFinished)
 	if first.ID != second.ID {

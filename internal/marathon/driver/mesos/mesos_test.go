@@ -39,7 +39,7 @@ func TestContract(t *testing.T) {
 			c.Agents = append(c.Agents, mesostest.AgentConfig{Hostname: name, IP: "127.0.0.1", Resources: mesostest.Machine(4, 4096, 20000, 31000, 31099)})
 		}
 		master := mesostest.New(t, c)
-		return drivertest.Platform{Hosts: 2, Folder: "data", Open: func(t *testing.T) driver.Driver {
+		return drivertest.Platform{Checks: true, Hosts: 2, Folder: "data", Open: func(t *testing.T) driver.Driver {
 			t.Helper()
 			d, err := mesos.New(mesos.Config{
 				Masters: []string{master.Address()}, Role: "web", LeastPause: time.Millisecond, MostPause: 20 * time.Millisecond,

@@ -143,7 +143,7 @@ func (m *Master) Drain(hostname string) {
 		a.draining = true
 		m.rescind(a)
 		for _, t := range a.living() {
-			t.kill("REASON_AGENT_DRAINING", 0)
+			t.kill("REASON_AGENT_DRAINING", t.grace())
 		}
 	})
 }

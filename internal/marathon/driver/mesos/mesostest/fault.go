@@ -2,6 +2,7 @@ package mesostest
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/wire"
@@ -64,6 +65,31 @@ func (m *Master) withdrawn(call wire.Accept) {
 	}
 }
 
+// Unmet is how many calls are still to meet what LoseAnswers, LoseCalls and Withdraw have prepared for them.
+func (m *Master) Unmet() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.faults.withdraw
+	for _, prepared := range []map[wire.CallType]int{m.faults.lose, m.faults.drop} {
+		for _, more := range prepared {
+			n += more
+		}
+	}
+	return n
+}
+
+// Framework is the id of a framework that is subscribed, empty where none is.
+func (m *Master) Framework() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, f := range m.frameworks {
+		if f.stream != nil {
+			return id
+		}
+	}
+	return ""
+}
+
 // HangUp breaks the event streams, in the middle of an event where half is set. The frameworks stay what they are.
 func (m *Master) HangUp(half bool) {
 	m.mu.Lock()
@@ -106,7 +132,8 @@ func (m *Master) Answer(status int) {
 	m.faults.status = status
 }
 
-// Follow makes the master one that does not lead: it names the leader at that address. Empty: it leads again.
+// Follow makes the master one that does not lead: it names the leader at that address. Empty: it leads again. Where it is
+// reached at the leader's address, it is the leader there: one master then plays both.
 func (m *Master) Follow(leader string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,10 +146,22 @@ func (m *Master) Follow(leader string) {
 	}
 }
 
+// Repeat sends again what was not acknowledged, as agents do that wait for that too long.
+func (m *Master) Repeat() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.frameworks {
+		m.repeat(f)
+	}
+}
+
 // meet lets a call meet its fault. lost means that it is to be carried out and not answered.
 func (f *faults) meet(m *Master, r *http.Request, call wire.Call) (lost bool, status int, text string) {
 	m.mu.Lock()
 	slow, status, text := f.slow, f.status, f.location
+	if text != "" && strings.HasPrefix(text, "//"+r.Host+"/") {
+		status, text = 0, ""
+	}
 	dropped := f.drop[call.Type] > 0
 	if dropped {
 		f.drop[call.Type]--

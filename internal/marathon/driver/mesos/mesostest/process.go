@@ -134,12 +134,13 @@ func (m *Master) watch(t *task, cmd *exec.Cmd) process {
 			m.offer()
 		}
 	})
+	m.attend(t, cmd, ended)
 	var once sync.Once
 	return process{
 		stop: func(grace time.Duration) {
 			once.Do(func() {
 				if grace > 0 {
-					_ = syscall.Kill(cmd.Process.Pid, syscall.SIGTERM)
+					KillTree(cmd.Process.Pid, syscall.SIGTERM)
 				}
 				m.work.Go(func() {
 					timer := time.NewTimer(grace)

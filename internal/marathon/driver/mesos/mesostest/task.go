@@ -183,14 +183,19 @@ func (m *Master) kill(f *framework, call wire.Kill) {
 	if t.over || t.a.away {
 		return
 	}
+	t.kill("", t.grace(call.KillPolicy))
+	m.offer()
+}
+
+// grace is how long a task may take to end: the last policy that says so counts.
+func (t *task) grace(others ...*wire.KillPolicy) time.Duration {
 	grace := 5 * time.Second
-	for _, policy := range []*wire.KillPolicy{t.info.KillPolicy, call.KillPolicy} {
+	for _, policy := range append([]*wire.KillPolicy{t.info.KillPolicy}, others...) {
 		if policy != nil && policy.GracePeriod != nil {
 			grace = time.Duration(policy.GracePeriod.Nanoseconds)
 		}
 	}
-	t.kill("", grace)
-	m.offer()
+	return grace
 }
 
 // kill asks a task to end. A played one does at once.

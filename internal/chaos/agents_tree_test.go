@@ -1,0 +1,87 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbaton/pgbaton/internal/marathon/driver/mesos/mesostest"
+)
+
+// TestAgentsEndedAsATree ends the leader's agent together with its server and every process of it, as Mesos' executor of commands
+// does, and systemd by default: the senders of WAL end before the last record is written. Nobody waits for a lease, and no
+// acknowledged row is lost although commits wait for nobody.
+func TestAgentsEndedAsATree(t *testing.T) {
+	a := agents(t, AgentsConfig{})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	pic := running(ctx, t, a)
+	writer, err := StartWriter(ctx, a.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Stop()
+	busy, idle := context.WithCancel(ctx)
+	var load sync.WaitGroup
+	for range 3 {
+		load.Go(func() { a.load(busy) })
+	}
+	defer load.Wait()
+	defer idle()
+	var table strings.Builder
+	for range 3 {
+		if err := writer.Written(ctx); err != nil {
+			t.Fatal(err)
+		}
+		began, left := time.Now(), pic.Leader
+		m, err := a.member(left)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.told = true
+		mesostest.KillTree(m.agent.process.Pid, syscall.SIGTERM)
+		if _, err := a.Ended(ctx, left); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Start(left); err != nil {
+			t.Fatal(err)
+		}
+		if pic = await(ctx, t, a, a.Whole); pic.Leader == left {
+			t.Logf("%s leads again", left)
+		}
+		if err := writer.Written(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if lost, err := writer.Audit(ctx, nil); err != nil || lost > 0 {
+			t.Errorf("%d rows lost: %v", lost, err)
+		}
+		outage := writer.Outage(began).Length()
+		fmt.Fprintf(&table, "%8d ms\n", outage.Milliseconds())
+		if outage > 10*time.Second {
+			t.Errorf("no write for %s", outage)
+		}
+	}
+	t.Logf("no write for\n%s", &table)
+}
+
+// load writes WAL as fast as one session can, whoever leads, until ctx ends.
+func (a *Agents) load(ctx context.Context) {
+	for ctx.Err() == nil {
+		conn, err := pgx.Connect(ctx, a.URL())
+		if err != nil {
+			time.Sleep(20 * time.Millisecond)
+			continue
+		}
+		_, err = conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS load (id int, text text)")
+		for err == nil {
+			_, err = conn.Exec(ctx, "INSERT INTO load SELECT n, repeat('x', 200) FROM generate_series(1, 200) n")
+		}
+		_ = conn.Close(context.WithoutCancel(ctx))
+	}
+}
