@@ -18,7 +18,9 @@ import (
 // does, and systemd by default: the senders of WAL end before the last record is written. Nobody waits for a lease, and no
 // acknowledged row is lost although commits wait for nobody.
 func TestAgentsEndedAsATree(t *testing.T) {
-	a := agents(t, AgentsConfig{})
+	a := agents(t, AgentsConfig{Dynamic: map[string]any{
+		"postgresql": map[string]any{"use_pg_rewind": true, "parameters": map[string]any{"wal_keep_size": "2GB"}}, // who lacks the last record is followed by a rewind
+	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	pic := running(ctx, t, a)
@@ -80,7 +82,7 @@ func (a *Agents) load(ctx context.Context) {
 		}
 		_, err = conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS load (id int, text text)")
 		for err == nil {
-			_, err = conn.Exec(ctx, "INSERT INTO load SELECT n, repeat('x', 200) FROM generate_series(1, 200) n")
+			_, err = conn.Exec(ctx, "INSERT INTO load SELECT n, repeat('x', 200) FROM generate_series(1, 50) n")
 		}
 		_ = conn.Close(context.WithoutCancel(ctx))
 	}
