@@ -2,12 +2,10 @@ package storm
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
+	"github.com/pgbaton/pgbaton/internal/marathon/driver"
 )
 
 // most is how many instances are wanted of an app in the end at most: as many as every history has room for.
@@ -155,23 +153,22 @@ func (w *world) crowded(id app.ID) string {
 
 // wrongVolumes compares the volumes that are there with those that the scheduler knows.
 func (w *world) wrongVolumes() string {
-	known := map[string]bool{}
+	known := map[driver.Volume]bool{}
 	for _, id := range []string{"pg", "resident"} {
 		for _, i := range w.instances(idOf(id)) {
 			if i.Bound {
-				known[i.Volume] = true
+				known[driver.Volume{ID: i.Volume, Host: i.Host}] = true
 			}
 		}
 	}
-	there := w.fleet.Volumes()
-	for _, volume := range slices.Sorted(maps.Keys(there)) {
-		if !known[volume] {
-			return fmt.Sprintf("volume %s lies on %s and the scheduler does not know it", volume, there[volume])
+	for _, v := range w.fleet.Volumes() {
+		if !known[v] {
+			return fmt.Sprintf("volume %s lies on %s and the scheduler does not know it", v.ID, v.Host)
 		}
-		delete(known, volume)
+		delete(known, v)
 	}
-	if lost := slices.Sorted(maps.Keys(known)); len(lost) > 0 {
-		return "lost are the volumes " + strings.Join(lost, ", ")
+	for v := range known {
+		return fmt.Sprintf("volume %s of %s is lost", v.ID, v.Host)
 	}
 	return ""
 }

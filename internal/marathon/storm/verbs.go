@@ -316,8 +316,8 @@ func (w *world) heal() {
 		_, _ = w.fleet.StartHost(host), w.fleet.Heal(host)
 	}
 	w.postgres("", nil)
-	for volume := range w.fleet.Volumes() {
-		w.fleet.SetMember(app.InstanceID(volume), simulated.MemberState{})
+	for _, v := range w.fleet.Volumes() {
+		w.fleet.SetMember(app.InstanceID(v.ID), simulated.MemberState{})
 	}
 	for _, r := range w.fleet.Running() {
 		w.fleet.SetMember(r.Spec.Instance, simulated.MemberState{})

@@ -75,7 +75,7 @@ func (d *Driver) Subscribe(ctx context.Context, framework string) (string, error
 	}
 	f := d.fleet
 	defer f.mu.Unlock()
-	if f.framework != framework && (len(f.tasks) > 0 || len(f.volumes) > 0) {
+	if f.framework != framework && (len(f.tasks) > 0 || len(f.volumes()) > 0) {
 		return "", fmt.Errorf("%w: %q has them, %q asks", driver.ErrForeign, f.framework, framework)
 	}
 	if framework == "" {

@@ -26,6 +26,9 @@ type Config struct {
 	// Broken is told when a scheduler breaks a rule. It is called while the fleet stands still and must not ask it anything.
 	// Nil panics.
 	Broken func(rule Rule, text string)
+	// Scattered: volumes of one id may lie on several hosts, as on the agents of a master, which knows nothing of such ids.
+	// Otherwise one on a second host is refused.
+	Scattered bool
 	// Seed decides what happens by chance.
 	Seed uint64
 }
@@ -85,7 +88,6 @@ type Fleet struct {
 	addresses map[string]*host
 	tasks     map[app.TaskID]*task
 	seen      map[app.TaskID]bool // every id that was ever launched
-	volumes   map[string]*volume
 	clusters  map[app.ID]*cluster
 	weather   Weather
 	conn      *Driver // the one that is connected
@@ -134,6 +136,7 @@ type volume struct {
 	host     *host
 	instance app.InstanceID
 	files    Files
+	used     bool // a task has worked on it
 	data     bool // a database was made in it
 }
 
@@ -167,7 +170,7 @@ func New(cfg Config) *Fleet {
 	f := &Fleet{
 		cfg: cfg, chance: rand.New(rand.NewPCG(cfg.Seed, 1)), //nolint:gosec // chance, not secrecy
 		hosts: map[string]*host{}, addresses: map[string]*host{}, tasks: map[app.TaskID]*task{}, seen: map[app.TaskID]bool{},
-		volumes: map[string]*volume{}, clusters: map[app.ID]*cluster{},
+		clusters: map[app.ID]*cluster{},
 	}
 	for _, h := range cfg.Hosts {
 		f.add(h)
@@ -226,13 +229,13 @@ func (f *Fleet) Running() []Running {
 	return list
 }
 
-// Volumes are the volumes there are, each with its host.
-func (f *Fleet) Volumes() map[string]string {
+// Volumes are the volumes there are, in the order of their hosts.
+func (f *Fleet) Volumes() []driver.Volume {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := map[string]string{}
-	for id, v := range f.volumes {
-		all[id] = v.host.Name
+	var all []driver.Volume
+	for _, v := range f.volumes() {
+		all = append(all, driver.Volume{ID: v.id, Host: v.host.Name})
 	}
 	return all
 }

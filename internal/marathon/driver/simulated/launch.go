@@ -45,7 +45,7 @@ func (f *Fleet) admit(s driver.Spec) string {
 	case f.weather.Refuse != "":
 		return f.weather.Refuse
 	}
-	if v := f.volumes[s.Volume]; v != nil && v.host != h {
+	if v := f.elsewhere(s.Volume, h); v != nil {
 		return fmt.Sprintf("volume %s lies on host %s, not on %s", s.Volume, v.host.Name, s.Host)
 	}
 	if other := f.user(s.Volume); other != nil {
@@ -63,13 +63,12 @@ func (f *Fleet) admit(s driver.Spec) string {
 	return ""
 }
 
-// user is the living task that works on a volume, nil when none does.
+// user is the living task that works on a volume, on whatever host, nil when none does.
 func (f *Fleet) user(volume string) *task {
-	v := f.volumes[volume]
-	if volume == "" || v == nil {
+	if volume == "" {
 		return nil
 	}
-	for _, t := range v.host.tasks {
+	for _, t := range f.tasks {
 		if t.live() && t.spec.Volume == volume {
 			return t
 		}
@@ -82,7 +81,8 @@ func (f *Fleet) launch(s driver.Spec) string {
 	h := f.hosts[s.Host]
 	files := Files{}
 	if s.Volume != "" {
-		files = f.makeVolume(s.Volume, h, s.Instance).files
+		v := f.makeVolume(s.Volume, h, s.Instance)
+		v.used, files = true, v.files
 	}
 	t := &task{spec: s, host: h, state: app.TaskStaging, last: time.Now()}
 	t.told = driver.Status{Task: s.Task, State: app.TaskStaging, Host: s.Host, Time: time.Now()}

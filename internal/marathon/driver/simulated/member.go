@@ -74,7 +74,7 @@ func (f *Fleet) boot(t *task) {
 	c := f.cluster(t.spec.App.ID)
 	c.living[t.spec.Task] = t
 	defer f.settle(c)
-	v := f.volumes[t.spec.Volume]
+	v := t.host.volumes[t.spec.Volume]
 	switch {
 	case c.broken != nil && c.broken(t.spec.Task):
 		t.server = serverStarting
@@ -107,7 +107,7 @@ func (f *Fleet) serve(t *task) {
 	if t.server == serverCloning && f.leading(c) == nil {
 		return // begun again when somebody leads
 	}
-	if v := f.volumes[t.spec.Volume]; v != nil {
+	if v := t.host.volumes[t.spec.Volume]; v != nil {
 		v.data = true
 	}
 	t.server = serverUp
@@ -124,7 +124,7 @@ func (f *Fleet) halt(t *task) {
 		return
 	}
 	orderly := t.killed && t.server == serverUp
-	if v := f.volumes[t.spec.Volume]; v == nil || !v.data {
+	if v := t.host.volumes[t.spec.Volume]; v == nil || !v.data {
 		f.reopen(t)
 	}
 	t.server = serverNone
@@ -158,7 +158,7 @@ func (f *Fleet) reopen(t *task) {
 
 // forget lets a cluster of which no data are left begin anew, as people do who remove what its agents remember of it.
 func (f *Fleet) forget(c *cluster) {
-	for _, v := range f.volumes {
+	for _, v := range f.volumes() {
 		if v.data && v.instance.App() == c.id {
 			return
 		}

@@ -19,6 +19,7 @@ const (
 	AckAfterStore     Rule = "a status is acknowledged after it is stored"
 	OneStart          Rule = "a task is started once"
 	OneOnVolume       Rule = "a volume has one task at a time"
+	WithItsData       Rule = "a task is launched where the data of its instance are"
 	NothingWanted     Rule = "a volume is destroyed only when it is to be wiped"
 	LeaderLast        Rule = "a leader is stopped only after a switchover"
 	OneDown           Rule = "no member is stopped while another one that is wanted does not serve"
@@ -44,6 +45,11 @@ func (f *Fleet) checkLaunch(s driver.Spec) {
 	}
 	if other := f.user(s.Volume); other != nil && other.spec.Task != s.Task {
 		f.complain(OneOnVolume, "task %s is launched on the volume of %s", s.Task, other.spec.Task)
+	}
+	for _, v := range f.volumes() {
+		if v.id == s.Volume && v.host.Name != s.Host && v.data {
+			f.complain(WithItsData, "task %s is launched on %s, the data in its volume lie on %s", s.Task, s.Host, v.host.Name)
+		}
 	}
 	if f.cfg.Store == nil {
 		return
@@ -84,11 +90,10 @@ func (f *Fleet) checkDestroy(v *volume) {
 	if f.cfg.Store == nil {
 		return
 	}
-	i, there := f.cfg.Store.Instance(v.instance)
-	if there && (i.Incarnation == 0 || v.host.Name != i.Host) {
-		return // it was made in vain: its instance has none yet, or another one elsewhere
+	if !v.used {
+		return // it was made in vain: nothing of anybody is in it
 	}
-	if !there || i.Goal != deploy.GoalWiped {
+	if i, there := f.cfg.Store.Instance(v.instance); !there || i.Goal != deploy.GoalWiped {
 		f.complain(NothingWanted, "volume %s is destroyed, the goal of its instance is %q", v.id, i.Goal)
 	}
 }

@@ -3,6 +3,8 @@ package simulated
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/pgbaton/pgbaton/internal/marathon/app"
@@ -41,14 +43,17 @@ func (d *Driver) Reserve(ctx context.Context, r driver.Reservation) error {
 
 // admitVolume says why a volume cannot be made, empty when it can.
 func (f *Fleet) admitVolume(r driver.Reservation) string {
-	h, v := f.hosts[r.Host], f.volumes[r.Volume]
+	h := f.hosts[r.Host]
 	switch {
 	case r.Volume == "":
 		return "a volume has no id"
 	case h == nil || h.lost():
 		return fmt.Sprintf("host %s is not there", r.Host)
-	case v != nil && v.host != h:
-		return fmt.Sprintf("volume %s lies on host %s, not on %s", r.Volume, v.host.Name, r.Host)
+	}
+	v, other := h.volumes[r.Volume], f.elsewhere(r.Volume, h)
+	switch {
+	case other != nil:
+		return fmt.Sprintf("volume %s lies on host %s, not on %s", r.Volume, other.host.Name, r.Host)
 	case v != nil && v.instance != r.Instance:
 		return fmt.Sprintf("volume %s belongs to instance %s", r.Volume, v.instance)
 	case v == nil && f.weather.Refuse != "":
@@ -60,10 +65,10 @@ func (f *Fleet) admitVolume(r driver.Reservation) string {
 }
 
 func (f *Fleet) makeVolume(id string, h *host, instance app.InstanceID) *volume {
-	v := f.volumes[id]
+	v := h.volumes[id]
 	if v == nil {
 		v = &volume{id: id, host: h, instance: instance, files: Files{}}
-		f.volumes[id], h.volumes[id] = v, v
+		h.volumes[id] = v
 	}
 	return v
 }
@@ -75,12 +80,15 @@ func (d *Driver) Destroy(ctx context.Context, asked driver.Volume) error {
 	}
 	f := d.fleet
 	defer f.mu.Unlock()
-	v := f.volumes[asked.ID]
-	switch {
+	var v *volume
+	if h := f.hosts[asked.Host]; h != nil {
+		v = h.volumes[asked.ID]
+	}
+	switch user := f.user(asked.ID); {
 	case v != nil && v.host.lost():
 		return fmt.Errorf("%w: host %s is out of reach", driver.ErrUnavailable, v.host.Name)
-	case f.user(asked.ID) != nil:
-		return fmt.Errorf("%w: volume %s is in use by task %s", driver.ErrRefused, asked.ID, f.user(asked.ID).spec.Task)
+	case v != nil && user != nil && user.host == v.host:
+		return fmt.Errorf("%w: volume %s is in use by task %s", driver.ErrRefused, asked.ID, user.spec.Task)
 	}
 	lost, silent := f.weather.vague(f.chance)
 	if lost {
@@ -99,8 +107,32 @@ func (d *Driver) Destroy(ctx context.Context, asked driver.Volume) error {
 	return nil
 }
 
+// elsewhere is a volume of that id on another host, where that must not be; nil when there is none.
+func (f *Fleet) elsewhere(id string, h *host) *volume {
+	if f.cfg.Scattered {
+		return nil
+	}
+	for _, v := range f.volumes() {
+		if v.id == id && v.host != h {
+			return v
+		}
+	}
+	return nil
+}
+
+// volumes are those of all hosts, in the order of the hosts and of their ids.
+func (f *Fleet) volumes() []*volume {
+	var list []*volume
+	for _, name := range f.names {
+		h := f.hosts[name]
+		for _, id := range slices.Sorted(maps.Keys(h.volumes)) {
+			list = append(list, h.volumes[id])
+		}
+	}
+	return list
+}
+
 func (f *Fleet) dropVolume(v *volume) {
-	delete(f.volumes, v.id)
 	delete(v.host.volumes, v.id)
 	if v.data {
 		f.forget(f.cluster(v.instance.App()))
@@ -111,6 +143,6 @@ func (f *Fleet) dropVolume(v *volume) {
 func (f *Fleet) AddVolume(id, host string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.makeVolume(id, f.hosts[host], "")
+	f.makeVolume(id, f.hosts[host], "").used = true // for all anybody knows
 	f.announceAt(time.Now(), driver.OffersChanged{})
 }

@@ -50,7 +50,7 @@ func New(t *testing.T, cfg Config) *Cluster {
 	c := &Cluster{cfg: cfg, tell: map[app.TaskID]func(mesostest.Report){}, done: make(chan struct{})}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	machines := cfg.Fleet
-	machines.Hosts = slices.Clone(machines.Hosts)
+	machines.Scattered, machines.Hosts = true, slices.Clone(machines.Hosts)
 	for i := range machines.Hosts { // the master counts
 		machines.Hosts[i].Resources = place.Resources{CPUs: 1e6, Mem: 1e9, Disk: 1e9, GPUs: 1e3}
 		machines.Hosts[i].Ports = place.Ranges{{Begin: 1, End: 65535}}
