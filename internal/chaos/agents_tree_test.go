@@ -15,8 +15,8 @@ import (
 )
 
 // TestAgentsEndedAsATree ends the leader's agent together with its server and every process of it, as Mesos' executor of commands
-// does, and systemd by default: the senders of WAL end before the last record is written. Nobody waits for a lease, and no
-// acknowledged row is lost although commits wait for nobody.
+// does, and systemd by default: the senders of WAL end before the last record is written. Nobody waits for a lease, no
+// acknowledged row is lost although commits wait for nobody, and the servers of the others run on.
 func TestAgentsEndedAsATree(t *testing.T) {
 	a := agents(t, AgentsConfig{Dynamic: map[string]any{
 		"postgresql": map[string]any{"use_pg_rewind": true, "parameters": map[string]any{"wal_keep_size": "2GB"}}, // who lacks the last record is followed by a rewind
@@ -47,6 +47,12 @@ func TestAgentsEndedAsATree(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.told = true
+		standbys := map[string]int{}
+		for _, name := range a.Names() {
+			if name != left {
+				standbys[name] = a.Postmaster(name)
+			}
+		}
 		mesostest.KillTree(m.agent.process.Pid, syscall.SIGTERM)
 		if _, err := a.Ended(ctx, left); err != nil {
 			t.Fatal(err)
@@ -67,6 +73,11 @@ func TestAgentsEndedAsATree(t *testing.T) {
 		fmt.Fprintf(&table, "%8d ms\n", outage.Milliseconds())
 		if outage > 10*time.Second {
 			t.Errorf("no write for %s", outage)
+		}
+		for name, was := range standbys {
+			if is := a.Postmaster(name); is != was {
+				t.Errorf("the server of %s was started anew although it lacked nothing: process %d, then %d", name, was, is)
+			}
 		}
 	}
 	t.Logf("no write for\n%s", &table)

@@ -26,7 +26,13 @@ import (
 // that fails over and schedulers that are killed in the middle no acknowledged row is lost, no planned operation takes more than
 // one member down or costs a second of writes, and no task is started beside another one on its volume.
 func TestSchedulerOnMesos(t *testing.T) {
-	m := newMesos(t)
+	var m *onMesos
+	t.Cleanup(func() {
+		if t.Failed() && m != nil {
+			t.Logf("in short, after all that was logged:\n%s%s", m.table.String(), m.broken.String())
+		}
+	})
+	m = newMesos(t)
 	direct := m.direct()
 	var err error
 	if m.writer, err = StartWriter(m.ctx, direct); err != nil {
@@ -50,7 +56,8 @@ type onMesos struct {
 	master     *mesostest.Master
 	writer     *Writer
 	attendance *Attendance
-	table      strings.Builder
+	// table has a line for each deed, broken one for each promise that a deed broke.
+	table, broken strings.Builder
 }
 
 // mesosDeed is something that happens.
@@ -106,11 +113,20 @@ func (m *onMesos) take(d mesosDeed) {
 	outage := m.writer.Outage(began).Length()
 	fmt.Fprintf(&m.table, "%-44s %6d ms %5d %5.1f s\n", d.name, outage.Milliseconds(), down, time.Since(began).Seconds())
 	if d.planned && (outage > planned || down > 1 || samples == 0) {
-		m.t.Errorf("%s: no write for %s, %d down at once (%d samples)", d.name, outage, down, samples)
+		m.breaks("%s: no write for %s, %d down at once (%d samples)", d.name, outage, down, samples)
 	}
 	if lost, err := m.writer.Audit(m.ctx, nil); err != nil || lost > 0 {
-		m.t.Fatalf("%s: %d rows lost: %v", d.name, lost, err)
+		m.breaks("%s: %d rows lost: %v", d.name, lost, err)
+		m.t.FailNow()
 	}
+}
+
+// breaks says that a promise was broken, at once and in the end.
+func (m *onMesos) breaks(format string, args ...any) {
+	m.t.Helper()
+	text := fmt.Sprintf(format, args...)
+	m.broken.WriteString(text + "\n")
+	m.t.Error(text)
 }
 
 // present waits until so many tasks run, and the scheduler has heard of it. Each has a host and so a volume to itself.
@@ -194,7 +210,7 @@ func (m *onMesos) partition() {
 		return err
 	})
 	if now := m.leads(); now != host {
-		m.t.Errorf("%s leads and not %s, because Mesos does not see it", now, host)
+		m.breaks("%s leads and not %s, because Mesos does not see it", now, host)
 	}
 	m.master.Heal(host)
 }

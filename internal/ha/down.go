@@ -126,11 +126,11 @@ func followerDown(mem *Memory, v View) (Decision, bool) {
 		if !v.Server.Control.Standby {
 			return do("waiting until leader " + leader.Name + " takes writes"), true
 		}
-	} else if !upstreamAnswered(mem.StoppedSince, v, from) {
+	} else if !upstreamAnswered(mem, v, from) {
 		return do("comparing the own WAL with "+leader.Name, from.ask()).again(), true
 	}
 	start := feeder(v).job(Job{Kind: JobStart})
-	switch relation := compare(v, from); {
+	switch relation := compare(mem, v, from); {
 	case relation == wal.Ancestor:
 		return job("starting as a standby of "+leader.Name, start), true
 	case relation == wal.Diverged:
@@ -142,20 +142,20 @@ func followerDown(mem *Memory, v View) (Decision, bool) {
 	return do("waiting for " + leader.Name + " to answer before starting a former primary").wake(time.Second), true
 }
 
-// upstreamAnswered reports whether the current leader was asked after the given instant and not long ago, and either
-// said who it is or was asked just now. The same member may have been promoted once more since an old answer.
-func upstreamAnswered(since time.Time, v View, from source) bool {
+// upstreamAnswered reports whether the current leader was asked since the own server is stopped, and either said who it is or
+// was asked just now.
+func upstreamAnswered(mem *Memory, v View, from source) bool {
 	u := v.Upstream
-	if !from.is(u) || u.At.Before(since) || v.Now.Sub(u.At) >= divergenceEvery {
+	if !answered(mem, v, from) || u.At.Before(mem.StoppedSince) {
 		return false
 	}
 	return u.Reached && (!u.InRecovery || v.Settings.Standby.Active()) || v.Now.Sub(u.At) < time.Second
 }
 
 // compare relates the stopped server's WAL to the leader's.
-func compare(v View, from source) wal.Relation {
+func compare(mem *Memory, v View, from source) wal.Relation {
 	up, own := v.Upstream, v.Server.Control
-	if !from.is(up) || !up.Reached || up.InRecovery && !v.Settings.Standby.Active() || own.Timeline == 0 {
+	if !answered(mem, v, from) || !up.Reached || up.InRecovery && !v.Settings.Standby.Active() || own.Timeline == 0 {
 		return wal.Unknown
 	}
 	if own.End == 0 && !own.Standby && own.Timeline < up.Timeline {

@@ -245,6 +245,8 @@ func memoryFacts(m Memory, now time.Time) []Fact {
 	yes("server was taken down by this agent", m.Ours)
 	f.addIf(len(m.Crashes) > 0, "crashes lately", "%d", len(m.Crashes))
 	f.addIf(m.Position != 0, "own position at the last decision", "%s", m.Position)
+	f.addIf(m.Lead.Name != "", "leader key as it was last seen", "of %s, version %d", m.Lead.Name, m.Lead.Version)
+	times("answers of the upstream count since", m.UpstreamSince)
 	if h := m.Handover; h.active() {
 		f.add("handover", "%s to %s, given up %s, shutdown checkpoint %s", h.Kind, orAny(h.Candidate), relative(now, h.Until),
 			choose(h.Checkpoint == 0, "not known yet", "at "+h.Checkpoint.String()))

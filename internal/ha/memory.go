@@ -38,6 +38,11 @@ type Memory struct {
 	Crashes []time.Time
 	// Position is where the own WAL ended at the last decision.
 	Position wal.LSN
+	// Lead is the leader key as it was last seen.
+	Lead cluster.Leader
+	// UpstreamSince is from when on an answer of the upstream counts: since then the leader key has not changed hands, and the
+	// server has received nothing. What the same member said before may be of an older timeline than the own one.
+	UpstreamSince time.Time
 	// Handover is the switchover in flight on the side of the leader that gives up.
 	Handover Handover
 	// ReleasedAt is when the leader key was last given up on purpose.

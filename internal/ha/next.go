@@ -75,6 +75,12 @@ func observe(mem *Memory, v View) {
 		mem.VacantSince, mem.Wiped = time.Time{}, false
 		mem.LastLeader = v.Cluster.Leader.Name
 	}
+	if changed := v.Fresh && v.Cluster.Leader != mem.Lead; changed || v.Server.Streaming {
+		mem.UpstreamSince = v.Now
+	}
+	if v.Fresh {
+		mem.Lead = v.Cluster.Leader
+	}
 	if v.Fresh && v.Cluster.Locked() && !v.leading() && v.Server.Streaming {
 		mem.NoRaceUntil = time.Time{} // Whatever kept its promotion, it is a standby of another leader since.
 	}

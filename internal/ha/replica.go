@@ -36,7 +36,7 @@ func replica(mem *Memory, v View) (Decision, bool) {
 	if v.Server.Streaming || from.member == "" || !leader.Running() {
 		return do("following " + from.describe(leader)), true
 	}
-	return notStreaming(v, source{member: leader.Name})
+	return notStreaming(mem, v, source{member: leader.Name})
 }
 
 // describe is whom a replica follows, in a sentence.
@@ -50,9 +50,15 @@ func (s source) describe(leader cluster.Member) string {
 	return s.member + ", as replicatefrom says"
 }
 
+// answered reports whether the upstream was asked not long ago, and since that says something. See Memory.UpstreamSince.
+func answered(mem *Memory, v View, from source) bool {
+	u := v.Upstream
+	return from.is(u) && !u.At.Before(mem.UpstreamSince) && v.Now.Sub(u.At) < divergenceEvery
+}
+
 // notStreaming finds out whether a standby that does not stream ever can.
-func notStreaming(v View, from source) (Decision, bool) {
-	if !from.is(v.Upstream) || v.Now.Sub(v.Upstream.At) >= divergenceEvery {
+func notStreaming(mem *Memory, v View, from source) (Decision, bool) {
+	if !answered(mem, v, from) {
 		return do("not streaming from "+from.name()+": comparing timelines", from.ask()).again(), true
 	}
 	up := v.Upstream

@@ -27,7 +27,7 @@ func standbyLeader(mem *Memory, v View) (Decision, bool) {
 	if v.Server.Streaming || v.Settings.Standby.Host == "" {
 		return d, true
 	}
-	lost, ok := notStreaming(v, source{remote: true})
+	lost, ok := notStreaming(mem, v, source{remote: true})
 	lost.Do = append(d.Do, lost.Do...)
 	return lost, ok
 }
@@ -42,10 +42,10 @@ func standbyLeaderDown(mem *Memory, v View) (Decision, bool) {
 		return job("starting behind the archive of the remote", start), true
 	}
 	remote := source{remote: true}
-	if !upstreamAnswered(mem.StoppedSince, v, remote) {
+	if !upstreamAnswered(mem, v, remote) {
 		return do("comparing the own WAL with the remote", remote.ask()).again(), true
 	}
-	switch relation := compare(v, remote); {
+	switch relation := compare(mem, v, remote); {
 	case relation == wal.Diverged:
 		return diverged(mem, v, remote, false)
 	case relation == wal.Ancestor || v.Server.Control.Standby:
