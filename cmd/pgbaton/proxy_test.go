@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgbaton/pgbaton/internal/config"
 	"github.com/pgbaton/pgbaton/internal/haproxy/haproxytest"
+	"github.com/pgbaton/pgbaton/internal/peer"
 )
 
 // TestProxyPlan: where the ports come from, and what is said of a plan that cannot be.
@@ -91,7 +92,7 @@ func TestOwnFolder(t *testing.T) {
 // TestProxyWithoutEtcd: HAProxy is started and answers for its health before etcd can be read, and ends with the program.
 func TestProxyWithoutEtcd(t *testing.T) {
 	cfg := haproxytest.Config(t)
-	health := haproxytest.FreePort(t)
+	health := peer.FreePort(t)
 	p := proxyPlan{cluster: config.Client{Scope: "main", Namespace: "/service/", Etcd: config.Etcd{Hosts: []string{"127.0.0.1:1"}}}, haproxy: cfg, health: health, dir: filepath.Dir(cfg.Dir)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -23,6 +23,7 @@ import (
 	"github.com/pgbaton/pgbaton/internal/cluster"
 	"github.com/pgbaton/pgbaton/internal/haproxy"
 	"github.com/pgbaton/pgbaton/internal/haproxy/haproxytest"
+	"github.com/pgbaton/pgbaton/internal/peer"
 	"github.com/pgbaton/pgbaton/internal/route"
 )
 
@@ -320,7 +321,7 @@ func TestOtherServicesReplaceTheHAProxy(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Statistics = haproxytest.FreePort(t)
+	cfg.Statistics = peer.FreePort(t)
 	open(t, cfg)
 	if now := pid(t, cfg); now == before {
 		t.Error("it goes on with the former configuration")

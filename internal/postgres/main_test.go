@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,12 +81,7 @@ func describe(t testing.TB, name string) Config {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()                     //nolint:errcheck // nothing was sent
-	return l.Addr().(*net.TCPAddr).Port //nolint:errcheck,forcetypeassert // a TCP listener has a TCP address
+	return int(peer.FreePortAt(t, "127.0.0.1").Port())
 }
 
 // open opens a server and stops it when the test ends.

@@ -32,9 +32,9 @@ func Config(t *testing.T) haproxy.Config {
 		t.Skip(err)
 	}
 	cfg := haproxy.Config{Binary: binary, Dir: filepath.Join(directory(t), "haproxy"), Services: []route.Service{
-		{Name: "writes", Bind: FreePort(t), Kind: route.Writes},
-		{Name: "leader-api", Bind: FreePort(t), Kind: route.LeaderAPI},
-		{Name: "reads", Bind: FreePort(t), Kind: route.Reads},
+		{Name: "writes", Bind: peer.FreePort(t), Kind: route.Writes},
+		{Name: "leader-api", Bind: peer.FreePort(t), Kind: route.LeaderAPI},
+		{Name: "reads", Bind: peer.FreePort(t), Kind: route.Reads},
 	}}
 	if os.Geteuid() == 0 {
 		const nobody = 65534
@@ -59,14 +59,6 @@ func directory(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// FreePort returns an address that was free a moment ago.
-func FreePort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l := listen(t)
-	defer l.Close() //nolint:errcheck // it is only asked for its address
-	return address(l)
 }
 
 func listen(t *testing.T) net.Listener {

@@ -26,6 +26,11 @@ const (
 	// refuses the latter until its members have been connected for five seconds, and offers nothing to
 	// wait for.
 	rejoinPause = 250 * time.Millisecond
+	// changeTimeout bounds one change of the membership. While the leader has not applied the change before, it
+	// drops the next one without an answer (etcd issue 15528: a member that is asked and is no leader may apply a
+	// change first), and who waits for that waits for ever. It is etcd's own limit of a request, of five seconds
+	// and two elections.
+	changeTimeout = 7 * time.Second
 )
 
 // errNobody is the silence of all other members.
@@ -195,8 +200,15 @@ func (m Member) rejoin(ctx context.Context, members []*membership.Member) error 
 		return err
 	}
 	defer func() { _ = client.Close() }()
+	return m.replace(ctx, client, members)
+}
+
+// replace is rejoin with a client of the others.
+func (m Member) replace(ctx context.Context, client clientv3.Cluster, members []*membership.Member) error {
 	if me, known := m.find(members); known {
 		err := persist(ctx, func() error {
+			ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+			defer cancel()
 			_, err := client.MemberRemove(ctx, uint64(me.ID))
 			if errors.Is(err, rpctypes.ErrMemberNotFound) {
 				return nil // an answer was lost: this is what we wanted
@@ -207,7 +219,9 @@ func (m Member) rejoin(ctx context.Context, members []*membership.Member) error 
 			return fmt.Errorf("remove its old identity %s: %w", me.ID, err)
 		}
 	}
-	err = persist(ctx, func() error {
+	err := persist(ctx, func() error {
+		ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+		defer cancel()
 		_, err := client.MemberAdd(ctx, []string{m.PeerURL})
 		if errors.Is(err, rpctypes.ErrPeerURLExist) {
 			return nil // an answer was lost

@@ -69,28 +69,15 @@ func TestRejoinGoesOnWhereItWasCutShort(t *testing.T) {
 	_ = servers[2].Close()
 	removeAll(t, lost.Dir)
 	client := rawClient(t, members[0].ClientURLs[0])
-	if _, err := client.MemberRemove(limit(t), id); err != nil {
-		t.Fatalf("remove: %v", err)
-	}
+	removeMember(t, client, id)
 	again := embeddedtest.Run(t, lost) // after "removed"
 	wantValue(t, lost.ClientURLs[0], "/k", "v")
 
 	id = memberIDs(t, members[0].ClientURLs[0])[lost.Name]
 	_ = again[0].Close()
 	removeAll(t, lost.Dir)
-	if _, err := client.MemberRemove(limit(t), id); err != nil {
-		t.Fatalf("remove: %v", err)
-	}
-	for ctx := limit(t); ; {
-		_, err := client.MemberAdd(ctx, []string{lost.PeerURL})
-		if err == nil {
-			break
-		}
-		// Within the second of the last time it was added it gets the same identity, which is removed.
-		if !errors.Is(err, rpctypes.ErrMemberNotFound) {
-			t.Fatalf("add: %v", err)
-		}
-	}
+	removeMember(t, client, id)
+	addMember(t, client, lost.PeerURL)
 	embeddedtest.Run(t, lost) // after "removed and added"
 	wantValue(t, lost.ClientURLs[0], "/k", "v")
 	if ids := memberIDs(t, members[0].ClientURLs[0]); len(ids) != 3 {
@@ -161,6 +148,50 @@ func rawClient(t *testing.T, url string) *clientv3.Client {
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+// removeMember and addMember change the membership as an administrator does, who tries again when etcd refuses: while it
+// has not seen yet that a member is down, and, within the second in which a member was added, because the next one would get
+// the same identity, which is removed. A change that comes while the leader has not applied the one before is dropped, and
+// never answered.
+func removeMember(t *testing.T, client *clientv3.Client, id uint64) {
+	t.Helper()
+	change(t, "remove", func(ctx context.Context) error {
+		_, err := client.MemberRemove(ctx, id)
+		if errors.Is(err, rpctypes.ErrMemberNotFound) {
+			return nil // done by a try whose answer was lost
+		}
+		return err
+	})
+}
+
+func addMember(t *testing.T, client *clientv3.Client, url string) {
+	t.Helper()
+	change(t, "add", func(ctx context.Context) error {
+		_, err := client.MemberAdd(ctx, []string{url})
+		if errors.Is(err, rpctypes.ErrPeerURLExist) {
+			return nil // done by a try whose answer was lost
+		}
+		return err
+	})
+}
+
+func change(t *testing.T, what string, try func(context.Context) error) {
+	t.Helper()
+	end := limit(t)
+	for {
+		ctx, cancel := context.WithTimeout(end, 2*time.Second)
+		err := try(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-end.Done():
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
 }
 
 func removeAll(t *testing.T, dir string) {

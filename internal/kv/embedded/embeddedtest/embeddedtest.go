@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
@@ -67,13 +66,8 @@ func Run(t *testing.T, members ...embedded.Member) []*embedded.Server {
 	return servers
 }
 
-// FreeURL returns the URL of a loopback port that was free a moment ago.
+// FreeURL returns the URL of a loopback port at which nobody listens.
 func FreeURL(t *testing.T) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", peer.Address()+":0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	defer func() { _ = listener.Close() }()
-	return "http://" + listener.Addr().String()
+	return "http://" + peer.FreePort(t).String()
 }

@@ -30,15 +30,8 @@ func startServer(t *testing.T) string {
 	if _, err := os.Stat(jar); err != nil {
 		peer.Missing(t, "no ZooKeeper: install zookeeper")
 	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", peer.Address()+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
+	address := peer.FreePort(t).String()
 	host, port, _ := strings.Cut(address, ":")
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "zoo.cfg")
 	text := fmt.Sprintf("tickTime=500\ndataDir=%s\nclientPortAddress=%s\nclientPort=%s\nadmin.enableServer=false\n", dir, host, port)
