@@ -26,12 +26,15 @@ func TestAgentsLogicalSlot(t *testing.T) {
 	a := agents(t, AgentsConfig{Members: 3, Dynamic: map[string]any{
 		"primary_start_timeout": 0, "synchronous_mode": "quorum",
 		"postgresql": map[string]any{"parameters": map[string]any{"wal_level": "logical"}},
-		"slots":      map[string]any{"logic": map[string]any{"type": "logical", "plugin": "pgoutput", "database": "postgres"}},
 	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	leader := running(ctx, t, a).Leader
 	ask(ctx, t, a, leader, "create table t (id int primary key); create publication everything for all tables")
+	// A clone has no WAL from before itself, whatever a slot says: it is made when all members are there.
+	if err := a.Configure(ctx, leader, `{"slots": {"logic": {"type": "logical", "plugin": "pgoutput", "database": "postgres"}}}`); err != nil {
+		t.Fatal(err)
+	}
 	var c slotConsumer
 	w := rowWriter{unsure: map[string]bool{}}
 	stopReading, stopWriting := beside(ctx, func(ctx context.Context) { c.run(ctx, a.URL()) }), beside(ctx, func(ctx context.Context) { w.run(ctx, a.URL()) })

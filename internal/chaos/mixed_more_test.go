@@ -80,15 +80,21 @@ func TestMixedSlots(t *testing.T) {
 	defer cancel()
 	f := newMixedField(ctx, t, seeded(t), four, []bool{true, false, false}, promised{mode: "on", nodes: 1}, func(c *AgentsConfig) {
 		Set(c.Dynamic, "logical", "postgresql", "parameters", "wal_level")
-		c.Dynamic["slots"] = map[string]any{
-			"consumer": map[string]any{"type": "logical", "database": "postgres", "plugin": "test_decoding"},
-			"archive":  map[string]any{"type": "physical"},
-		}
 	})
 	defer f.report(ctx)
 	// Only the marks below are decoded: the clients' rows would be many.
 	f.clients.Stop()
-	for i, kind := range []string{"pgbaton", "patroni", "pgbaton", "patroni"} {
+	order := []string{"pgbaton", "patroni", "pgbaton", "patroni"}
+	first, err := f.ledByQuietly(ctx, order[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The slots are made when all members are there: a clone has no WAL from before itself, whatever a slot says.
+	const slots = `{"slots": {"consumer": {"type": "logical", "database": "postgres", "plugin": "test_decoding"}, "archive": {"type": "physical"}}}`
+	if err := f.Configure(ctx, first, slots); err != nil {
+		t.Fatal(err)
+	}
+	for i, kind := range order {
 		leader, err := f.ledByQuietly(ctx, kind)
 		if err != nil {
 			t.Fatal(err)
